@@ -20,8 +20,8 @@ struct addr {
 
 enum { ADDR_TEXT_MAX = 64, TARGET_NAME_MAX = 255, TARGET_TEXT_MAX = 320 };
 
-/* Where the client wants to go. name[0] == 0: addr is it; else the name with addr.port (addr.family is 0 unless the
- * address is known besides the name). */
+/* Where the client wants to go. name[0] == 0: addr is it; else the name with addr.port (addr.family
+ * is 0 unless the address is known besides the name). */
 struct target {
     struct addr addr;
     char name[TARGET_NAME_MAX + 1];
@@ -46,7 +46,8 @@ bool addr_is_wildcard(const struct addr *a);
 bool addr_is_loopback(const struct addr *a);
 bool addr_is_multicast(const struct addr *a);
 bool addr_is_link_local(const struct addr *a);
-/* As Go's IsGlobalUnicast: not wildcard, loopback, link-local, multicast, broadcast; private networks count as global. */
+/* As Go's IsGlobalUnicast: not wildcard, loopback, link-local, multicast, broadcast; private
+ * networks count as global. */
 bool addr_is_global(const struct addr *a);
 uint32_t addr_hash(const struct addr *a, uint64_t key);
 

@@ -1,9 +1,10 @@
-/* core/log.h - log records: JSON or text, one per line, the levels and key names of GOST (gost-config.md 3.14, 11.1).
+/* core/log.h - log records: JSON or text, one per line, the levels and key names of GOST
+ * (gost-config.md 3.14, 11.1).
  *
- * One log per process, set up once before the loop starts; calls come from the loop's thread. A line is written with
- * one write(2) and never blocks the data path for long (stderr, stdout or a file).
- * Callers pass no secrets; values from peers are escaped here. Repeats of one warning or error text beyond 10 a second
- * are counted and reported as one line ("repeated N times").
+ * One log per process, set up once before the loop starts; calls come from the loop's thread. A
+ * line is written with one write(2) and never blocks the data path for long (stderr, stdout or a
+ * file). Callers pass no secrets; values from peers are escaped here. Repeats of one warning or
+ * error text beyond 10 a second are counted and reported as one line ("repeated N times").
  */
 #ifndef CORE_LOG_H
 #define CORE_LOG_H
@@ -15,8 +16,9 @@ enum log_level { LOG_TRACE, LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_FATAL,
 
 struct log_cfg {
     enum log_level level;
-    bool text;          /* false: JSON */
-    const char *output; /* "stderr", "stdout", "none", "null", or a file (parents are made, appended to) */
+    bool text; /* false: JSON */
+    const char
+        *output; /* "stderr", "stdout", "none", "null", or a file (parents are made, appended to) */
 };
 
 enum rc log_open(const struct log_cfg *cfg, struct diag *diag);
@@ -25,7 +27,8 @@ bool log_wants(enum log_level level);
 enum log_level log_level_parse(const char *word, bool *ret_known); /* unknown: info */
 
 /* Fields of a record: a list ended by LOG_END, built in place:
- *   log_write(LOG_INFO, (struct log_field[]){F_STR("service", name), F_INT("inputBytes", n), LOG_END},
+ *   log_write(LOG_INFO, (struct log_field[]){F_STR("service", name), F_INT("inputBytes", n),
+ * LOG_END},
  *             "%s >-< %s", a, b);
  */
 struct log_field {
@@ -35,15 +38,15 @@ struct log_field {
 };
 #define F_STR(k, s) ((struct log_field){.key = (k), .str = (s) ? (s) : ""})
 #define F_INT(k, n) ((struct log_field){.key = (k), .num = (int64_t)(n)})
-#define LOG_END ((struct log_field){.key = NULL})
+#define LOG_END     ((struct log_field){.key = NULL})
 
 void log_write(enum log_level level, const struct log_field *fields, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 #define log_fatal(...) log_write(LOG_FATAL, NULL, __VA_ARGS__)
 #define log_error(...) log_write(LOG_ERROR, NULL, __VA_ARGS__)
-#define log_warn(...) log_write(LOG_WARN, NULL, __VA_ARGS__)
-#define log_info(...) log_write(LOG_INFO, NULL, __VA_ARGS__)
+#define log_warn(...)  log_write(LOG_WARN, NULL, __VA_ARGS__)
+#define log_info(...)  log_write(LOG_INFO, NULL, __VA_ARGS__)
 #define log_debug(...)                                                                             \
     do {                                                                                           \
         if (log_wants(LOG_DEBUG))                                                                  \

@@ -1,9 +1,9 @@
-/* core/option.h - the options of a plug-in as one table. The URL query, YAML and JSON, the checker, `-O`, the manual and
- * the reference docs all read it; no plug-in parses text itself.
+/* core/option.h - the options of a plug-in as one table. The URL query, YAML and JSON, the checker,
+ * `-O`, the manual and the reference docs all read it; no plug-in parses text itself.
  *
- * A table is `static const struct option x_options[]`, ended by OPTION_END. `offset` is the place of the value in the
- * plug-in's own struct, which starts zeroed; configs/ fills in the defaults and then what the user wrote.
- * Keys are compared without regard to case. Types of the destination:
+ * A table is `static const struct option x_options[]`, ended by OPTION_END. `offset` is the place
+ * of the value in the plug-in's own struct, which starts zeroed; configs/ fills in the defaults and
+ * then what the user wrote. Keys are compared without regard to case. Types of the destination:
  */
 #ifndef CORE_OPTION_H
 #define CORE_OPTION_H
@@ -13,20 +13,24 @@
 #include <stdint.h>
 
 enum option_type {
-    OPTION_STRING,   /* char *          heap, owned by the struct; NULL when absent and without default */
+    OPTION_STRING,   /* char *          heap, owned by the struct; NULL when absent and without
+                        default */
     OPTION_INT,      /* int64_t */
     OPTION_BOOL,     /* bool */
-    OPTION_DURATION, /* int64_t, milliseconds. In metadata a bare number is seconds (gost-config.md 3.1) */
+    OPTION_DURATION, /* int64_t, milliseconds. In metadata a bare number is seconds
+                        (gost-config.md 3.1) */
     OPTION_SIZE,     /* int64_t, bytes */
     OPTION_LIST,     /* struct strlist: a list, or a string split at ',' */
     OPTION_LINES,    /* struct strlist: a list, or one string as its only item (hook commands) */
     OPTION_MAP,      /* struct strmap: string to string */
-    OPTION_NETS,     /* struct netlist: "IP/prefix" items, a list or comma separated; bad items are errors */
+    OPTION_NETS,     /* struct netlist: "IP/prefix" items, a list or comma separated; bad items are
+                        errors */
     OPTION_ENUM,     /* int: index into the words of `values` ("udp|tcp|tls") */
 };
 
 enum option_flag {
-    OPTION_NOOP = 1,   /* GOST knows it and so do we, but it has no effect here: accepted in silence */
+    OPTION_NOOP =
+        1, /* GOST knows it and so do we, but it has no effect here: accepted in silence */
     OPTION_LATER = 2,  /* GOST has it, we don't yet: a warning */
     OPTION_UNSAFE = 4, /* GOST has it, we don't yet, and ignoring it would be unsafe: refuse */
     OPTION_OURS = 8,   /* not GOST's */

@@ -1,7 +1,8 @@
 /* core/rc.h - the one result type of cgost, and how a failure keeps its reason.
  *
- * Functions return `enum rc`; counts and objects come back through `ret_` pointers, which are untouched on failure.
- * Whoever notices a failure first writes the reason (diag_set keeps the first one); the owner logs it once.
+ * Functions return `enum rc`; counts and objects come back through `ret_` pointers, which are
+ * untouched on failure. Whoever notices a failure first writes the reason (diag_set keeps the first
+ * one); the owner logs it once.
  */
 #ifndef CORE_RC_H
 #define CORE_RC_H
@@ -11,8 +12,8 @@
 
 enum rc {
     RC_OK = 0,
-    RC_AGAIN,       /* nothing moved: state what you want and return; while parsing: need more bytes */
-    RC_EOF,         /* the peer ended its writing; ours may go on */
+    RC_AGAIN, /* nothing moved: state what you want and return; while parsing: need more bytes */
+    RC_EOF,   /* the peer ended its writing; ours may go on */
     RC_UNSUPPORTED, /* this object has no such operation */
     RC_NOMEM,
     RC_LIMIT,       /* a cap of ours was reached */
@@ -25,10 +26,10 @@ enum rc {
     RC_REFUSED,     /* the target refused the connection: a TCP client sees RST */
     RC_UNREACH_NET, /* no route to the network */
     RC_UNREACH_HOST,
-    RC_NAME,        /* the name does not resolve */
-    RC_RESET,       /* the peer reset an established connection */
-    RC_CERT,        /* the peer's certificate was not accepted, or ours was not */
-    RC_SYS,         /* another error of the operating system; the reason names it */
+    RC_NAME,  /* the name does not resolve */
+    RC_RESET, /* the peer reset an established connection */
+    RC_CERT,  /* the peer's certificate was not accepted, or ours was not */
+    RC_SYS,   /* another error of the operating system; the reason names it */
 };
 
 /* "refused", "timeout" ...: for logs and tests. */
@@ -43,8 +44,8 @@ struct diag {
     char text[232];
 };
 
-/* Records the reason unless one is there already; returns rc, so `return diag_set(d, RC_PROTO, ...)` reads well.
- * d may be NULL. */
+/* Records the reason unless one is there already; returns rc, so `return diag_set(d, RC_PROTO,
+ * ...)` reads well. d may be NULL. */
 enum rc diag_set(struct diag *d, enum rc rc, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,0 +1,63 @@
+/* core/dgram.h - whole messages with an address: a UDP socket, or datagrams carried by a stream.
+ *
+ * Results as for streams; RC_AGAIN on send means "no room": the caller drops the message and counts
+ * it. Nothing is queued without bound. One bad message never ends the flow (it is dropped and
+ * counted). Ownership: dgram_close() ends it; memory goes at the end of the turn. Events come from
+ * the loop only, level-triggered.
+ */
+#ifndef CORE_DGRAM_H
+#define CORE_DGRAM_H
+
+#include "core/addr.h"
+#include "core/loop.h"
+#include "core/rc.h"
+
+struct dgram;
+typedef void dgram_event_fn(struct dgram *d, unsigned ready,
+                            void *arg); /* STREAM_IN / STREAM_OUT / STREAM_OPEN bits */
+
+enum { DGRAM_MAX_BYTES = 65535 };
+
+enum dgram_flag {
+    DGRAM_FIXED =
+        1, /* one target, agreed when it was opened; `to` is ignored, `from` is that target */
+    DGRAM_NAMES = 2 /* `to` may be a name: the far end resolves it. Without: only addresses */
+};
+
+struct dgram_type {
+    const char *name;
+    enum rc (*open)(struct dgram *d); /* resumable; NULL: open at once */
+    /* One message. RC_OK: sent or taken; RC_AGAIN: no room now; else the flow is over. */
+    enum rc (*send)(struct dgram *d, const struct target *to, const void *data, size_t n);
+    /* One message of at most cap bytes into buf (longer ones are cut: ret_n is what was stored). n
+     * may be 0. */
+    enum rc (*recv)(struct dgram *d, void *buf, size_t cap, size_t *ret_n, struct target *ret_from);
+    unsigned (*ready)(struct dgram *d, unsigned wish);
+    enum rc (*local)(struct dgram *d, struct addr *ret_addr); /* the address peers see, if known */
+    void (*destroy)(struct dgram *d);                         /* own memory only */
+};
+
+/* Embedded first in each implementation's struct; the struct itself is freed by dgram_close(). */
+struct dgram {
+    const struct dgram_type *type;
+    struct loop *loop;
+    unsigned flags, want;
+    dgram_event_fn *fn;
+    void *arg;
+    struct job job;
+    struct deferred deferred;
+    struct diag diag;
+    uint64_t dropped; /* messages we had to drop */
+    bool opened, closed;
+};
+
+void dgram_init(struct dgram *d, const struct dgram_type *type, struct loop *loop, unsigned flags);
+enum rc dgram_open(struct dgram *d);
+enum rc dgram_send(struct dgram *d, const struct target *to, const void *data, size_t n);
+enum rc dgram_recv(struct dgram *d, void *buf, size_t cap, size_t *ret_n, struct target *ret_from);
+enum rc dgram_local(struct dgram *d, struct addr *ret_addr);
+void dgram_want(struct dgram *d, unsigned events, dgram_event_fn *fn, void *arg);
+void dgram_wake(struct dgram *d); /* for implementations: look again, from the loop */
+void dgram_close(struct dgram *d);
+
+#endif

@@ -1,0 +1,83 @@
+/* core/loop.h - the event loop: libuv for timers, signals and cold descriptors; an edge-triggered
+ * epoll set of our own for the hot ones; a job queue for every upward call; memory that is given
+ * back when the turn ends.
+ *
+ * One turn: ready descriptors, timers, a bounded run of jobs, then the memory of what was closed.
+ * Nothing here blocks. Threads: a loop and everything on it belong to one thread; lwIP's globals
+ * make that one loop per process.
+ */
+#ifndef CORE_LOOP_H
+#define CORE_LOOP_H
+
+#include "core/rc.h"
+#include <stdint.h>
+#include <uv.h>
+
+struct loop;
+
+struct loop *loop_new(struct diag *diag); /* NULL: no memory or no descriptors */
+void loop_free(
+    struct loop *loop); /* after loop_run() returned; every handle of the owners must be closed */
+void loop_run(struct loop *loop); /* until loop_stop() or nothing is left to wait for */
+void loop_stop(struct loop *loop);
+uv_loop_t *loop_uv(struct loop *loop);
+uint64_t loop_now_ms(
+    const struct loop *loop); /* monotonic, of this turn; refreshed between descriptors' batches */
+
+/* --- jobs: "call me from the loop", at most once per post; posting a queued job is a no-op. Embed
+ * it in its owner. */
+struct job;
+typedef void job_fn(struct job *job);
+struct job {
+    struct job *next, **link; /* link != NULL: queued */
+    job_fn *fn;
+};
+void job_init(struct job *job, job_fn *fn);
+void job_post(struct loop *loop, struct job *job);
+void job_cancel(struct job *job); /* fine when not queued */
+
+/* --- timers: one-shot, millisecond resolution, O(log n). Embed it in its owner. */
+struct timer;
+typedef void timer_fn(struct timer *timer);
+struct timer {
+    struct loop *loop;
+    timer_fn *fn;
+    uint64_t due_ms;
+    uint32_t slot; /* place in the heap + 1; 0: not running */
+};
+void timer_init(struct loop *loop, struct timer *timer, timer_fn *fn);
+/* (Re)arms. false: no memory for the heap (the timer is then not running). */
+bool timer_start(struct timer *timer, uint64_t delay_ms);
+void timer_stop(struct timer *timer); /* fine when not running */
+static inline bool timer_is_running(const struct timer *timer)
+{
+    return timer->slot != 0;
+}
+
+/* --- hot descriptors, edge-triggered, registered once for reading and writing. fn runs from the
+ * loop. ready: bits below. The owner closes the fd itself after hotfd_remove(); no call comes after
+ * that. */
+enum { HOT_IN = 1, HOT_OUT = 2, HOT_HUP = 4 /* peer ended or error: try to read */ };
+struct hotfd;
+typedef void hotfd_fn(struct hotfd *h, unsigned ready);
+struct hotfd {
+    struct loop *loop;
+    hotfd_fn *fn;
+    int fd; /* -1: not registered */
+};
+enum rc hotfd_add(struct loop *loop, struct hotfd *h, int fd, hotfd_fn *fn);
+void hotfd_remove(struct hotfd *h);
+
+/* --- memory of closed objects: free(p) at the end of this turn, so that callers up the stack still
+ * stand on ground. */
+struct deferred {
+    struct deferred *next;
+    void (*free_fn)(void *obj);
+    void *obj;
+};
+void loop_free_later(struct loop *loop, struct deferred *d, void (*free_fn)(void *obj), void *obj);
+
+/* Entropy for hash keys, ids and protocol nonces (getrandom); never fails after start. */
+void loop_random(void *buf, size_t n);
+
+#endif
