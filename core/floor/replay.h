@@ -1,0 +1,13 @@
+/* core/floor/replay.h - a floor on top that first gives back bytes that somebody had read to look
+ * at them (a sniffer, the auto handler, a codec that read past its message). It leaves when they
+ * are gone.
+ */
+#ifndef CORE_FLOOR_REPLAY_H
+#define CORE_FLOOR_REPLAY_H
+
+#include "core/stream.h"
+
+/* Copies data. n == 0 is fine (nothing is pushed). RC_NOMEM: the stream is as before. */
+enum rc replay_push(struct stream *s, const void *data, size_t n);
+
+#endif

@@ -1,0 +1,48 @@
+/* core/floor/tls.h - TLS 1.2 and 1.3 as a floor (mbedTLS 3.6), both ends. wire-protocols.md section
+ * 3, DESIGN 6.
+ *
+ * One tls_ctx per dialer or listener: shared configuration, certificates, ticket store. It is
+ * refcounted: layers hold a reference, so a reload may drop its own. Secrets (keys, tickets) are
+ * wiped when dropped. Handshake deadlines belong to the owner of the stream.
+ */
+#ifndef CORE_FLOOR_TLS_H
+#define CORE_FLOOR_TLS_H
+
+#include "core/option.h"
+#include "core/stream.h"
+
+/* The `tls:` object of a dialer (client) or listener (server), as configured; read by the tables
+ * below. */
+struct tls_cfg {
+    char *cert_file, *key_file, *ca_file;
+    bool secure;       /* client: verify chain and name */
+    char *server_name; /* client: SNI and checked name; NULL: the node's host */
+    char *pin;         /* ours, client: "sha256:HEX or base64" of the peer's SubjectPublicKeyInfo */
+    char *min_version, *max_version; /* VersionTLS12, VersionTLS13; others: warning */
+    struct strlist alpn;
+    /* generated server certificate */
+    int64_t validity_ms;
+    char *common_name, *organization;
+    bool reject_unknown_sni;
+    struct strlist server_names;
+};
+extern const struct option tls_client_options[]; /* keys of gost-config.md 3.13 */
+extern const struct option tls_server_options[];
+
+struct tls_ctx;
+
+/* Reads and checks the files; a server without certificate gets one: cert.pem + key.pem of the
+ * working directory, else $HOME/.gost/auto-ca-cert.pem + auto-ca-key.pem, else generated (P-256)
+ * and stored there. */
+enum rc tls_client_new(const struct tls_cfg *cfg, struct tls_ctx **ret_ctx, struct diag *diag);
+enum rc tls_server_new(const struct tls_cfg *cfg, struct tls_ctx **ret_ctx, struct diag *diag);
+struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
+void tls_ctx_unref(struct tls_ctx *ctx);
+bool tls_ctx_verifies(const struct tls_ctx *ctx); /* false: the operator is warned at start */
+
+/* name: SNI when the configuration names none (an IP literal is never sent). session_key: tickets
+ * are kept per key (the node's address); NULL: none. NULL: no memory. */
+struct layer *tls_client_layer(struct tls_ctx *ctx, const char *name, const char *session_key);
+struct layer *tls_server_layer(struct tls_ctx *ctx);
+
+#endif

@@ -1,0 +1,56 @@
+/* core/os.h - wrapped system calls: sockets as every part of cgost wants them, and the process
+ * limits.
+ *
+ * Owner of a returned fd: the caller. All are close-on-exec and non-blocking.
+ */
+#ifndef CORE_OS_H
+#define CORE_OS_H
+
+#include "core/addr.h"
+#include "core/rc.h"
+#include <stdint.h>
+
+/* How our own sockets leave the machine (gost-config.md 7.5). Strings are borrowed. */
+struct sockopts {
+    const char *interface; /* comma list of names and local IPs, '!' = strict, "auto"; NULL or "":
+                              no binding */
+    uint32_t mark;         /* SO_MARK, 0: none */
+    const char *netns;     /* name or path; NULL: ours */
+};
+
+/* What one item of an interface list means for one destination family. */
+struct bind_choice {
+    struct addr local; /* family 0: none */
+    char device[16];   /* "": none */
+    bool strict;
+};
+/* Expands so->interface for a destination; at most cap choices, tried in order. RC_OK with 0
+ * choices: no binding asked. */
+enum rc os_bind_choices(const struct sockopts *so, const struct addr *to, struct bind_choice *v,
+                        int cap, int *ret_n, struct diag *diag);
+
+/* A socket bound and marked as asked, for a connection to `to`. Device binding is skipped when the
+ * destination is not global unicast. type: SOCK_STREAM or SOCK_DGRAM. choice NULL: only the mark.
+ */
+enum rc os_socket_for(int type, const struct addr *to, const struct sockopts *so,
+                      const struct bind_choice *choice, int *ret_fd, struct diag *diag);
+
+/* A connect in progress (RC_OK: connected at once or under way). */
+enum rc os_connect(int fd, const struct addr *to, struct diag *diag);
+int os_socket_error(int fd); /* SO_ERROR */
+
+/* A bound listening socket. Dual stack for the IPv6 wildcard; host part empty means dual stack
+ * wildcard. */
+enum rc os_listen_tcp(const struct addr *at, bool dual, bool reuseport, int backlog, int *ret_fd,
+                      struct diag *diag);
+enum rc os_bind_udp(const struct addr *at, bool dual, const struct sockopts *so, int *ret_fd,
+                    struct diag *diag);
+enum rc os_local_addr(int fd, struct addr *ret_a);
+enum rc os_peer_addr(int fd, struct addr *ret_a);
+void os_close(int fd); /* -1 is fine; keeps errno */
+void os_keepalive(int fd, int idle_s, int interval_s, int count);
+
+/* Raises RLIMIT_NOFILE to its hard limit; returns the limit in force. */
+uint64_t os_raise_fd_limit(void);
+
+#endif
