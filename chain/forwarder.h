@@ -1,0 +1,19 @@
+/* chain/forwarder.h - the targets of a forwarding service (tcp, udp, forward, relay in forward
+ * mode) with their selector. gost-config.md 3.5, 7.3.
+ */
+#ifndef CHAIN_FORWARDER_H
+#define CHAIN_FORWARDER_H
+
+#include "chain/selector.h"
+#include "core/addr.h"
+
+struct forwarder;
+struct loop;
+struct forwarder *forwarder_new(struct loop *loop, const struct selector_cfg *cfg);
+void forwarder_free(struct forwarder *f);
+enum rc forwarder_add(struct forwarder *f, const char *name, const struct target *t);
+/* Picks a target; -1: there is none. mark() tells how it went. */
+int forwarder_pick(struct forwarder *f, const struct addr *client, struct target *ret_t);
+void forwarder_mark(struct forwarder *f, int picked, bool ok);
+
+#endif

@@ -1,0 +1,74 @@
+/* chain/router.h - from a target to an open stream or datagram flow: directly, or through the hops
+ * of a chain.
+ *
+ * One router per service: its interface, mark, retries, dialTimeout, and its chain (shared,
+ * refcounted). gost-config.md section 7. A request ends with exactly one done() call, from the
+ * loop, unless dial_cancel() came first.
+ */
+#ifndef CHAIN_ROUTER_H
+#define CHAIN_ROUTER_H
+
+#include "core/addr.h"
+#include "core/loop.h"
+#include "core/os.h"
+#include "core/rc.h"
+
+struct chain;
+struct dgram;
+struct dial;
+struct resolver;
+struct router;
+struct stream;
+
+struct router_cfg {
+    struct loop *loop;
+    const char *service;      /* for messages */
+    struct chain *chain;      /* NULL: always direct. The router takes a reference */
+    struct sockopts so;       /* of direct dials; strings are copied */
+    int retries;              /* extra attempts */
+    uint32_t dial_timeout_ms; /* per attempt; 0: 15,000 */
+    bool prefer_ipv6;
+};
+struct router *router_new(const struct router_cfg *cfg); /* NULL: no memory */
+void router_free(struct router *r); /* pending dials end with RC_CANCELED before it returns */
+
+struct dial_req {
+    struct target target; /* for UDP without a target: an empty one */
+    struct addr client;   /* family 0: unknown */
+    bool v6_only, v4_only;
+};
+
+struct dial_result {
+    enum rc rc;
+    struct diag diag;      /* the reason, when rc is not RC_OK: of the first address really tried */
+    bool direct;           /* no hop was used */
+    char route[200];       /* "node-0@192.0.2.1:443 > node-1@..." or "direct" */
+    uint64_t handshake_ms; /* time from the first packet to open */
+    struct node *node;     /* last hop's node, NULL when direct: valid during the call */
+};
+
+/* s is open and belongs to the callee (NULL unless rc is RC_OK). */
+typedef void dial_done_fn(void *arg, struct stream *s, const struct dial_result *res);
+typedef void dial_dgram_fn(void *arg, struct dgram *d, const struct dial_result *res);
+
+struct dial *router_dial(struct router *r, const struct dial_req *req, dial_done_fn *done,
+                         void *arg);
+struct dial *router_dial_dgram(struct router *r, const struct dial_req *req, dial_dgram_fn *done,
+                               void *arg);
+void dial_cancel(struct dial *d); /* done is not called */
+
+/* How UDP to this target would go, without doing it. RC_UNSUPPORTED: a hop can't carry UDP (diag
+ * names it). */
+struct udp_route {
+    uint32_t id;     /* equal ids share one association per source; 0: direct */
+    bool fixed;      /* the carrier has one target per flow: one flow per destination */
+    char route[200]; /* as above */
+};
+enum rc router_udp_route(struct router *r, const struct target *t, struct udp_route *ret_route,
+                         struct diag *diag);
+
+/* Is this the address of one of the nodes that this router dials? (A flow to it that arrives on the
+ * TUN is a loop.) */
+bool router_is_node(const struct router *r, const struct addr *a);
+
+#endif

@@ -1,0 +1,56 @@
+/* connectors/connector.h - the contract of a connector: asks a node for the target, with one floor.
+ *
+ * Lives as long as its node; floors hold what they need themselves. What "open" means is the
+ * protocol's business: socks5 and http have their reply; relay has sent its header (see
+ * QUERY_CONFIRMED in core/stream.h).
+ */
+#ifndef CONNECTORS_CONNECTOR_H
+#define CONNECTORS_CONNECTOR_H
+
+#include "core/addr.h"
+#include "core/option.h"
+#include "core/rc.h"
+
+struct loop;
+struct stream;
+struct dgram;
+struct sockopts;
+struct tls_cfg;
+struct connector;
+
+struct connector_setup {
+    struct loop *loop;
+    const struct tls_cfg *tls;   /* never NULL; socks5's TLS methods use it */
+    const char *node_name;       /* for messages */
+    const char *node_host;       /* SNI of socks5's TLS */
+    const char *user, *password; /* NULL: none; copied by init */
+};
+
+enum connector_flag {
+    CONNECTOR_UDP_FIXED = 1, /* dgram() with a target: one flow to that target */
+    CONNECTOR_UDP_ANY = 2,   /* dgram() without a target: any destination, replies of anybody */
+};
+
+struct connector_type {
+    const char *name;
+    const char *aliases;
+    unsigned flags;
+    const struct option *options;
+    size_t cfg_bytes;
+    enum rc (*init)(struct connector *c, const struct connector_setup *setup, struct diag *diag);
+    /* TCP: pushes the floor that asks for t. */
+    enum rc (*push)(struct connector *c, struct stream *s, const struct target *t);
+    /* UDP over s (taken, also on failure). t NULL: any destination. so: for a second socket beside
+     * the stream. NULL slot: this connector can't carry UDP. */
+    enum rc (*dgram)(struct connector *c, struct stream *s, const struct target *t,
+                     const struct sockopts *so, struct dgram **ret_d);
+    void (*done)(struct connector *c);
+};
+
+struct connector {
+    const struct connector_type *type;
+    void *cfg;
+    void *state;
+};
+
+#endif

@@ -1,0 +1,54 @@
+/* handlers/handler.h - the contract of a handler: speaks the client's protocol, asks for a target.
+ *
+ * A handler owns every client it was given until the client is gone; done() ends them all. Streams
+ * arrive not opened (listeners/listener.h). Each client has a deadline for everything before its
+ * request is complete.
+ */
+#ifndef HANDLERS_HANDLER_H
+#define HANDLERS_HANDLER_H
+
+#include "core/option.h"
+#include "core/rc.h"
+
+struct auther;
+struct client_info;
+struct dgram;
+struct forwarder;
+struct handler;
+struct loop;
+struct router;
+struct stream;
+struct tls_cfg;
+struct tungo;
+
+struct handler_setup {
+    struct loop *loop;
+    const char *service;         /* for messages and log fields; lives as long as the handler */
+    const char *listener;        /* type name, for log fields */
+    struct router *router;       /* lives longer than the handler */
+    struct auther *auther;       /* NULL: everybody passes */
+    const struct tls_cfg *tls;   /* never NULL; socks5's TLS methods */
+    struct forwarder *forwarder; /* NULL: none; lives longer than the handler (chain/forwarder.h) */
+    struct tungo *tungo;         /* only for the tungo handler */
+};
+
+struct handler_type {
+    const char *name;
+    const char *aliases;
+    const struct option *options;
+    size_t cfg_bytes;
+    enum rc (*init)(struct handler *h, const struct handler_setup *setup, struct diag *diag);
+    void (*serve)(struct handler *h, struct stream *s,
+                  const struct client_info *info); /* NULL: not for streams */
+    void (*serve_dgram)(struct handler *h, struct dgram *d,
+                        const struct client_info *info); /* NULL: not for UDP */
+    void (*done)(struct handler *h);                     /* ends all clients; accepts half-built */
+};
+
+struct handler {
+    const struct handler_type *type;
+    void *cfg;
+    void *state;
+};
+
+#endif

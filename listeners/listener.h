@@ -1,0 +1,66 @@
+/* listeners/listener.h - the contract of a listener: accepts clients and hands them up.
+ *
+ * open() takes what needs privilege (the address, the device); start() begins to accept; stop()
+ * ends it (established streams live on). Accepted streams are handed over not yet opened: the
+ * handler's first stream_open() runs the TLS or ws handshake, and its deadline is the handler's
+ * header deadline.
+ */
+#ifndef LISTENERS_LISTENER_H
+#define LISTENERS_LISTENER_H
+
+#include "core/addr.h"
+#include "core/option.h"
+#include "core/rc.h"
+
+struct dgram;
+struct listener;
+struct loop;
+struct sockopts;
+struct stream;
+struct tls_cfg;
+struct tungo;
+
+struct client_info {
+    struct addr peer;  /* who connected */
+    struct addr local; /* where it arrived */
+};
+
+/* What comes up; one of them is called per client. All take their stream or dgram. */
+struct listener_events {
+    void (*on_stream)(void *arg, struct stream *s, const struct client_info *info);
+    void (*on_dgram)(void *arg, struct dgram *d,
+                     const struct client_info *info);     /* DGRAM_FIXED: one client's session */
+    void (*on_broken)(void *arg, const struct diag *why); /* it stopped accepting for good */
+    void *arg;
+};
+
+struct listener_setup {
+    struct loop *loop;
+    const char *service;       /* for messages */
+    const char *addr;          /* as configured, ":8443" */
+    const struct tls_cfg *tls; /* never NULL */
+    const struct sockopts *so;
+};
+
+struct listener_type {
+    const char *name;
+    const char *aliases;
+    const struct option *options;
+    size_t cfg_bytes;
+    enum rc (*open)(struct listener *l, const struct listener_setup *setup, struct diag *diag);
+    enum rc (*start)(struct listener *l, const struct listener_events *ev, struct diag *diag);
+    void (*stop)(struct listener *l);
+    void (*done)(struct listener *l); /* accepts half-built */
+    /* "127.0.0.1:1080/tcp": where it listens, for the log. */
+    const char *(*where)(const struct listener *l, char *buf, size_t cap);
+    struct tungo *(*tungo)(
+        struct listener *l); /* only the tungo listener: what its handler talks to */
+};
+
+struct listener {
+    const struct listener_type *type;
+    void *cfg;
+    void *state;
+};
+
+#endif
