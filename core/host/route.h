@@ -1,0 +1,34 @@
+/* core/host/route.h - routes of the kernel, journalled; which device the default route leaves by.
+ *
+ * Errors as core/host/netlink.h.
+ */
+#ifndef CORE_HOST_ROUTE_H
+#define CORE_HOST_ROUTE_H
+
+#include "core/addr.h"
+#include "core/rc.h"
+
+struct journal;
+struct netlink;
+
+struct route {
+    struct cidr dst;     /* host bits are ignored */
+    struct addr gateway; /* family 0: on-link to the device */
+    int index;           /* device; 0 with a gateway: the kernel finds it */
+    uint32_t metric;     /* 0: the kernel's default */
+    uint32_t table;      /* 0: main */
+    bool unreachable;    /* no way out at all (fail closed): gateway and index are ignored */
+};
+
+/* Adds or replaces. What stood there before is put back by the journal. */
+enum rc route_replace(struct netlink *nl, const struct route *r, struct journal *j,
+                      struct diag *diag);
+/* RC_OK also when it is not there any more. */
+enum rc route_remove(struct netlink *nl, const struct route *r, struct diag *diag);
+
+/* The default route of lowest metric in the main table that does not leave by device `except` (0:
+ * any). RC_UNREACH_NET: there is none. */
+enum rc route_default(struct netlink *nl, int family, int except, struct route *ret_r,
+                      struct diag *diag);
+
+#endif

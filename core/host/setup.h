@@ -1,0 +1,47 @@
+/* core/host/setup.h - one TUN device made ready in the order GOST has: device, addresses, up,
+ * routes, DNS; and all of it taken back.
+ *
+ * Plain structs in, a struct device and warnings out, so that it can stand behind a socketpair.
+ * Owner: the tungo service. Blocking, a few milliseconds; for start, stop and the device's return.
+ */
+#ifndef CORE_HOST_SETUP_H
+#define CORE_HOST_SETUP_H
+
+#include "core/addr.h"
+#include "core/host/device.h"
+#include "core/host/journal.h"
+#include "core/host/netlink.h"
+#include "core/rc.h"
+
+/* Arrays and strings are borrowed. */
+struct setup_route {
+    struct cidr dst;
+    struct addr gateway; /* family 0: on-link */
+};
+struct setup_cfg {
+    struct device_cfg device;
+    const struct cidr *addresses; /* with host bits */
+    size_t address_count;
+    const struct setup_route *routes;
+    size_t route_count;
+    const struct addr *dns;
+    size_t dns_count;
+};
+
+struct setup {
+    struct device device;
+    struct netlink nl;
+    struct journal journal;
+    bool open;
+};
+
+typedef void setup_warn_fn(void *arg, const char *text);
+
+/* On failure everything is taken back and ret_s is untouched. warn gets what is not fatal (DNS not
+ * settable, an address that was there). */
+enum rc setup_open(const struct setup_cfg *cfg, struct setup *ret_s, setup_warn_fn *warn, void *arg,
+                   struct diag *diag);
+/* Undoes the journal, closes the device. Accepts a zeroed or closed one. */
+void setup_close(struct setup *s, setup_warn_fn *warn, void *arg);
+
+#endif
