@@ -51,10 +51,12 @@ HOGWEED ?= auto
 ifeq ($(HOGWEED),auto)
 HOGWEED := $(shell $(PKG_CONFIG) --exists hogweed gmp 2>/dev/null && echo 1 || echo 0)
 endif
+ifneq ($(HOGWEED),1)
+SRC := $(filter-out core/floor/ecp_fast.c,$(SRC))
+endif
 export CC HOGWEED PKG_CONFIG V
 
-CPPFLAGS += -D_GNU_SOURCE -I. -isystem $(D)/include '-DMBEDTLS_USER_CONFIG_FILE=<mbedtls_user.h>' \
-	$(if $(filter 1,$(HOGWEED)),-DHAVE_HOGWEED)
+CPPFLAGS += -D_GNU_SOURCE -I. -isystem $(D)/include '-DMBEDTLS_USER_CONFIG_FILE=<mbedtls_user.h>'
 COMPILE = $(CC) -std=c11 $(CPPFLAGS) $(WARN) $(CFLAGS) $(HARDEN) -fPIE -MMD -MP
 LIBS = -Wl,--start-group $(B)/libcgost.a $(D)/lib/libwebsockets.a $(D)/lib/libmbedtls.a $(D)/lib/liblwip.a \
 	-Wl,--end-group $(shell $(PKG_CONFIG) --libs $(PKGS) $(if $(filter 1,$(HOGWEED)),hogweed nettle gmp)) -lm -lpthread

@@ -104,12 +104,12 @@ archive() { # common flags...
 
 build_mbedtls() {
 	unpack '*/library' '*/include' '*/LICENSE'
-	cp "$here/mbedtls/mbedtls_user.h" "$dir/include/"
+	cp "$here"/mbedtls/*.h "$dir/include/"
 	cp -r "$src/include/mbedtls" "$src/include/psa" "$dir/include/"
 	for c in "$src"/library/*.c; do
 		o=$(basename "$c" .c) own=
 		case $o-$hogweed$x86 in
-		aesni-?1) own='-msse2 -maes -mpclmul' ;; # asked for at run time
+		aes-?1 | aesni-?1) own='-msse2 -maes -mpclmul' ;; # both must agree; the CPU is asked at run time
 		bignum-1?) own=-Dmbedtls_mpi_exp_mod=mbedtls_mpi_exp_mod_stock ;;
 		ecp-1?)
 			for f in mul mul_restartable muladd muladd_restartable; do

@@ -6,7 +6,8 @@
 
 #include "lwip/ip_addr.h"
 
-/* Initial sequence number of a connection (RFC 6528). Ports in host order. Defined by the netstack. */
+/* Initial sequence number of a connection (RFC 6528). Ports in host order. Defined by the netstack.
+ */
 uint32_t netstack_isn(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
                       uint16_t remote_port);
 

@@ -3,18 +3,18 @@
  * Absent means off: no TLS, no extensions, no h2, no files, no names, no loop of its own that is
  * used. In the place of what cmake would generate; included by LWS and by who includes LWS.
  */
-#define LWS_LIBRARY_VERSION_MAJOR 4
-#define LWS_LIBRARY_VERSION_MINOR 3
-#define LWS_LIBRARY_VERSION_PATCH 5
+#define LWS_LIBRARY_VERSION_MAJOR            4
+#define LWS_LIBRARY_VERSION_MINOR            3
+#define LWS_LIBRARY_VERSION_PATCH            5
 #define LWS_LIBRARY_VERSION_PATCH_ELABORATED 5
-#define LWS_LIBRARY_VERSION_NUMBER 4003005
-#define LWS_LIBRARY_VERSION "4.3.5"
-#define LWS_BUILD_HASH "cgost" /* must equal the one in our lws_plugin_evlib_t */
-#define LWS_INSTALL_DATADIR ""
-#define LWS_INSTALL_LIBDIR ""
-#define LWS_MAX_SMP 1
-#define LWS_LOGGING_BITFIELD_CLEAR 0
-#define LWS_LOGGING_BITFIELD_SET 0
+#define LWS_LIBRARY_VERSION_NUMBER           4003005
+#define LWS_LIBRARY_VERSION                  "4.3.5"
+#define LWS_BUILD_HASH                       "cgost" /* must equal the one in our lws_plugin_evlib_t */
+#define LWS_INSTALL_DATADIR                  ""
+#define LWS_INSTALL_LIBDIR                   ""
+#define LWS_MAX_SMP                          1
+#define LWS_LOGGING_BITFIELD_CLEAR           0
+#define LWS_LOGGING_BITFIELD_SET             0
 
 /* what is built */
 #define LWS_PLAT_UNIX

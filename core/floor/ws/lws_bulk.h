@@ -1,9 +1,9 @@
 /* core/floor/ws/lws_bulk.h - ws payload in blocks instead of byte by byte, both roles.
  *
  * Stands in front of LWS's two byte parsers: they are compiled as *_stock (deps/build.sh), and
- * lws_bulk.c takes their names. Headers, control frames and empty frames still go to LWS one byte at
- * a time; the payload of data frames is unmasked where it lies and handed up in one piece.
- * Seen by LWS's sources too (the mask patch calls lws_ws_mask).
+ * lws_bulk.c takes their names. Headers, control frames and empty frames still go to LWS one byte
+ * at a time; the payload of data frames is unmasked where it lies and handed up in one piece. Seen
+ * by LWS's sources too (the mask patch calls lws_ws_mask).
  */
 #ifndef CORE_FLOOR_WS_LWS_BULK_H
 #define CORE_FLOOR_WS_LWS_BULK_H

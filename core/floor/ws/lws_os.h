@@ -2,8 +2,8 @@
  *
  * LWS thinks in descriptors. Here a descriptor is a number in a table of lws_os.c that stands for a
  * stream: no kernel socket, no system call, no second descriptor. LWS's sources stay as they are;
- * deps/build.sh compiles each with this header in front and LWS_OS_RENAME set, and its check with nm
- * proves that no call on a descriptor reaches the kernel.
+ * deps/build.sh compiles each with this header in front and LWS_OS_RENAME set, and its check with
+ * nm proves that no call on a descriptor reaches the kernel.
  *
  * Owner:   the ws floor. It binds a number to a stream; LWS gives the number back by close().
  * Threads: one; the table is global as is the one LWS context of a process.
@@ -21,7 +21,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Our side. recv and send mean what the system calls mean: 0 is the end, -1 with EAGAIN nothing now. */
+/* Our side. recv and send mean what the system calls mean: 0 is the end, -1 with EAGAIN nothing
+ * now. */
 struct lws_os_ops {
     ssize_t (*recv)(void *stream, void *buf, size_t n);
     ssize_t (*send)(void *stream, const void *buf, size_t n);
@@ -56,33 +57,33 @@ int lws_os_eventfd_read(int fd, eventfd_t *value);
 int lws_os_refuse(int fd, ...); /* never reached; were it, no real descriptor may be touched */
 
 #ifdef LWS_OS_RENAME
-#define socket lws_os_socket
-#define eventfd lws_os_eventfd
-#define open lws_os_open /* only the random device */
-#define close lws_os_close
-#define connect lws_os_connect
-#define shutdown lws_os_shutdown
-#define fcntl lws_os_fcntl
-#define setsockopt lws_os_setsockopt
-#define getsockopt lws_os_getsockopt
-#define getsockname lws_os_getsockname
-#define getpeername lws_os_getpeername
-#define poll lws_os_poll
-#define recv lws_os_recv
-#define send lws_os_send
-#define read lws_os_read       /* only the random device */
-#define sysconf lws_os_sysconf /* only _SC_OPEN_MAX */
+#define socket        lws_os_socket
+#define eventfd       lws_os_eventfd
+#define open          lws_os_open /* only the random device */
+#define close         lws_os_close
+#define connect       lws_os_connect
+#define shutdown      lws_os_shutdown
+#define fcntl         lws_os_fcntl
+#define setsockopt    lws_os_setsockopt
+#define getsockopt    lws_os_getsockopt
+#define getsockname   lws_os_getsockname
+#define getpeername   lws_os_getpeername
+#define poll          lws_os_poll
+#define recv          lws_os_recv
+#define send          lws_os_send
+#define read          lws_os_read    /* only the random device */
+#define sysconf       lws_os_sysconf /* only _SC_OPEN_MAX */
 #define eventfd_write lws_os_eventfd_write
-#define eventfd_read lws_os_eventfd_read
-#define accept lws_os_refuse
-#define bind lws_os_refuse
-#define listen lws_os_refuse
-#define sendto lws_os_refuse
-#define recvfrom lws_os_refuse
-#define write lws_os_refuse
-#define ioctl lws_os_refuse
-#define lseek lws_os_refuse
-#define fsync lws_os_refuse
+#define eventfd_read  lws_os_eventfd_read
+#define accept        lws_os_refuse
+#define bind          lws_os_refuse
+#define listen        lws_os_refuse
+#define sendto        lws_os_refuse
+#define recvfrom      lws_os_refuse
+#define write         lws_os_refuse
+#define ioctl         lws_os_refuse
+#define lseek         lws_os_refuse
+#define fsync         lws_os_refuse
 #endif
 
 #endif
