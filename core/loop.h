@@ -29,7 +29,7 @@ uint64_t loop_now_ms(
 struct job;
 typedef void job_fn(struct job *job);
 struct job {
-    struct job *next, **link; /* link != NULL: queued */
+    struct job *next, *prev; /* in the loop's ring; next == NULL: not queued */
     job_fn *fn;
 };
 void job_init(struct job *job, job_fn *fn);

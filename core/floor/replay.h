@@ -1,6 +1,6 @@
 /* core/floor/replay.h - a floor on top that first gives back bytes that somebody had read to look
- * at them (a sniffer, the auto handler, a codec that read past its message). It leaves when they
- * are gone.
+ * at them (a sniffer, the auto handler, a codec that read past its message). When they are
+ * gone it passes every call through.
  */
 #ifndef CORE_FLOOR_REPLAY_H
 #define CORE_FLOOR_REPLAY_H

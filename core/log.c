@@ -1,0 +1,256 @@
+/* core/log.c - one record, one line, one write. See log.h. */
+#include "core/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 4096, REPEATS_PER_SECOND = 10 };
+
+static struct {
+    enum log_level level;
+    int fd;
+    bool text, owned;
+    /* the last warning or error: beyond REPEATS_PER_SECOND of the same text it is counted, not
+     * written */
+    char last[160];
+    time_t last_s;
+    unsigned same, hidden;
+} the_log = {.level = LOG_INFO, .fd = 2};
+
+static const char *const level_names[] = {"trace", "debug", "info", "warn", "error", "fatal"};
+
+enum log_level log_level_parse(const char *word, bool *ret_known)
+{
+    bool known = true;
+    enum log_level level = LOG_INFO;
+
+    if (!strcmp(word, "warning"))
+        word = "warn";
+    for (level = LOG_TRACE; level <= LOG_FATAL; level++)
+        if (!strcmp(word, level_names[level]))
+            break;
+    if (level > LOG_FATAL) {
+        known = false;
+        level = LOG_INFO;
+    }
+    if (ret_known)
+        *ret_known = known;
+    return level;
+}
+
+bool log_wants(enum log_level level)
+{
+    return level >= the_log.level && the_log.fd >= 0;
+}
+
+static void make_parents(const char *path)
+{
+    char dir[1024];
+
+    if (strlen(path) >= sizeof dir)
+        return;
+    for (const char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
+        memcpy(dir, path, (size_t)(p - path));
+        dir[p - path] = 0;
+        (void)mkdir(dir, 0777); /* open() tells what is wrong */
+    }
+}
+
+enum rc log_open(const struct log_cfg *cfg, struct diag *diag)
+{
+    const char *out = cfg->output && *cfg->output ? cfg->output : "stderr";
+    int fd;
+    bool owned = false;
+
+    if (!strcmp(out, "stderr")) {
+        fd = 2;
+    } else if (!strcmp(out, "stdout")) {
+        fd = 1;
+    } else if (!strcmp(out, "none") || !strcmp(out, "null")) {
+        fd = -1;
+    } else {
+        make_parents(out);
+        fd = open(out, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+        if (fd < 0)
+            return diag_errno(diag, errno, "log file %s", out);
+        owned = true;
+    }
+    log_close();
+    the_log.fd = fd;
+    the_log.owned = owned;
+    the_log.level = cfg->level;
+    the_log.text = cfg->text;
+    return RC_OK;
+}
+
+void log_close(void)
+{
+    if (the_log.owned)
+        (void)close(the_log.fd);
+    the_log.fd = 2;
+    the_log.owned = false;
+}
+
+/* ---------------------------------------------------------------- building a line */
+
+struct line {
+    char s[LINE_MAX_BYTES];
+    size_t n;
+};
+
+static void put(struct line *l, const char *s, size_t n)
+{
+    size_t room = sizeof l->s - 2 - l->n; /* the closing brace and the line feed always fit */
+
+    if (n > room)
+        n = room;
+    memcpy(l->s + l->n, s, n);
+    l->n += n;
+}
+
+static void puts_(struct line *l, const char *s)
+{
+    put(l, s, strlen(s));
+}
+
+/* As a JSON string, which quoted text values of the text format are too. */
+static void put_quoted(struct line *l, const char *s)
+{
+    char esc[8];
+
+    puts_(l, "\"");
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+
+        if (sizeof l->s - l->n < 16)
+            break;
+        if (c == '"' || c == '\\') {
+            esc[0] = '\\';
+            esc[1] = (char)c;
+            put(l, esc, 2);
+        } else if (c == '\n') {
+            puts_(l, "\\n");
+        } else if (c < 0x20 || c == 0x7f) {
+            put(l, esc, (size_t)snprintf(esc, sizeof esc, "\\u%04x", c));
+        } else {
+            put(l, s, 1);
+        }
+    }
+    puts_(l, "\"");
+}
+
+static bool is_plain(const char *s)
+{
+    if (!*s)
+        return false;
+    for (; *s; s++)
+        if ((unsigned char)*s <= ' ' || *s == '"' || *s == '=' || *s == '\\' ||
+            (unsigned char)*s >= 0x7f)
+            return false;
+    return true;
+}
+
+static void put_field(struct line *l, const char *key, const char *str, int64_t num)
+{
+    char buf[32];
+
+    if (the_log.text) {
+        if (l->n)
+            puts_(l, " ");
+        puts_(l, key);
+        puts_(l, "=");
+    } else {
+        puts_(l, l->n == 1 ? "\"" : ",\"");
+        puts_(l, key);
+        puts_(l, "\":");
+    }
+    if (!str)
+        put(l, buf, (size_t)snprintf(buf, sizeof buf, "%lld", (long long)num));
+    else if (the_log.text && is_plain(str))
+        puts_(l, str);
+    else
+        put_quoted(l, str);
+}
+
+static const char *timestamp(char *buf, size_t cap)
+{
+    struct timespec ts;
+    struct tm tm;
+    char zone[8] = "Z";
+    size_t n;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    localtime_r(&ts.tv_sec, &tm);
+    if (tm.tm_gmtoff) {
+        long off = tm.tm_gmtoff / 60;
+
+        snprintf(zone, sizeof zone, "%c%02d:%02d", off < 0 ? '-' : '+',
+                 (int)((off < 0 ? -off : off) / 60 % 24), (int)((off < 0 ? -off : off) % 60));
+    }
+    n = strftime(buf, cap, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(buf + n, cap - n, ".%03d%s", (int)(ts.tv_nsec / 1000000), zone);
+    return buf;
+}
+
+static void emit(enum log_level level, const struct log_field *fields, const char *msg)
+{
+    struct line l = {.n = 0};
+    char when[48];
+
+    if (!the_log.text)
+        puts_(&l, "{");
+    put_field(&l, "time", timestamp(when, sizeof when), 0);
+    put_field(&l, "level", level_names[level], 0);
+    put_field(&l, "msg", msg, 0);
+    for (; fields && fields->key; fields++)
+        put_field(&l, fields->key, fields->str, fields->num);
+    if (!the_log.text)
+        l.s[l.n++] = '}';
+    l.s[l.n++] = '\n';
+    while (write(the_log.fd, l.s, l.n) < 0 && errno == EINTR)
+        ;
+}
+
+/* true: this text came too often in this second. */
+static bool is_repeat(const char *msg)
+{
+    time_t now = time(NULL);
+    char note[64];
+    unsigned hidden = the_log.hidden;
+
+    if (now == the_log.last_s && !strncmp(msg, the_log.last, sizeof the_log.last - 1)) {
+        if (++the_log.same <= REPEATS_PER_SECOND)
+            return false;
+        the_log.hidden++;
+        return true;
+    }
+    the_log.hidden = 0;
+    the_log.same = 1;
+    the_log.last_s = now;
+    if (hidden) {
+        snprintf(note, sizeof note, "the last warning was repeated %u times", hidden);
+        emit(LOG_WARN, NULL, note);
+    }
+    snprintf(the_log.last, sizeof the_log.last, "%.*s", (int)sizeof the_log.last - 1, msg);
+    return false;
+}
+
+void log_write(enum log_level level, const struct log_field *fields, const char *fmt, ...)
+{
+    char msg[1024];
+    va_list ap;
+
+    if (!log_wants(level))
+        return;
+    va_start(ap, fmt);
+    vsnprintf(msg, sizeof msg, fmt, ap);
+    va_end(ap);
+    if ((level == LOG_WARN || level == LOG_ERROR) && is_repeat(msg))
+        return;
+    emit(level, fields, msg);
+}

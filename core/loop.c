@@ -1,0 +1,399 @@
+/* core/loop.c - one turn: ready descriptors, timers, a bounded run of jobs, the memory of what was
+ * closed. See loop.h.
+ *
+ * libuv turns the wheel. Our epoll set is one uv_poll handle in it; jobs and deferred memory run in
+ * the prepare phase (after timers, before the wait) and in the check phase (after the descriptors).
+ * While jobs are left over, an idle handle keeps libuv from waiting.
+ */
+#include "core/loop.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum {
+    HOT_BATCH = 256, /* epoll events taken in one go */
+    JOBS_RUN = 1024  /* jobs of one phase; the rest runs in the next turn */
+};
+
+struct loop {
+    uv_loop_t uv;
+    uv_poll_t poll;       /* our epoll set; referenced only while hot descriptors are registered */
+    uv_timer_t clock;     /* armed for the first of our timers */
+    uv_prepare_t prepare; /* jobs after timers */
+    uv_check_t check;     /* jobs after descriptors */
+    uv_idle_t idle;       /* active while jobs are left */
+    int epfd;
+    unsigned hot_users;
+    struct job jobs;     /* the ring's own place */
+    struct timer **heap; /* min-heap by due_ms; timer->slot is the place + 1 */
+    uint32_t heap_n, heap_cap;
+    uint64_t clock_due;
+    struct deferred *dead;
+    struct hotfd *batch[HOT_BATCH]; /* being delivered; hotfd_remove() takes its own out */
+    int batch_n;
+};
+
+uv_loop_t *loop_uv(struct loop *loop)
+{
+    return &loop->uv;
+}
+
+uint64_t loop_now_ms(const struct loop *loop)
+{
+    return uv_now(&loop->uv);
+}
+
+void loop_random(void *buf, size_t n)
+{
+    unsigned char *p = buf;
+
+    while (n) {
+        ssize_t k = getrandom(p, n, 0);
+
+        BUG_ON(k < 0 && errno != EINTR);
+        if (k > 0) {
+            p += k;
+            n -= (size_t)k;
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- jobs and deferred memory */
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* its being active is the point */
+}
+
+void job_init(struct job *job, job_fn *fn)
+{
+    *job = (struct job){.fn = fn};
+}
+
+void job_post(struct loop *loop, struct job *job)
+{
+    struct job *ring = &loop->jobs;
+
+    if (job->next)
+        return;
+    job->next = ring;
+    job->prev = ring->prev;
+    ring->prev->next = job;
+    ring->prev = job;
+    if (!uv_is_active((uv_handle_t *)&loop->idle))
+        uv_idle_start(&loop->idle, on_idle);
+}
+
+void job_cancel(struct job *job)
+{
+    if (!job->next)
+        return;
+    job->prev->next = job->next;
+    job->next->prev = job->prev;
+    job->next = job->prev = NULL;
+}
+
+static void run_jobs(struct loop *loop)
+{
+    struct job *ring = &loop->jobs;
+
+    for (int i = 0; i < JOBS_RUN && ring->next != ring; i++) {
+        struct job *job = ring->next;
+
+        job_cancel(job);
+        job->fn(job);
+    }
+    if (ring->next == ring)
+        uv_idle_stop(&loop->idle);
+}
+
+void loop_free_later(struct loop *loop, struct deferred *d, void (*free_fn)(void *obj), void *obj)
+{
+    d->free_fn = free_fn;
+    d->obj = obj;
+    d->next = loop->dead;
+    loop->dead = d;
+}
+
+static void free_dead(struct loop *loop)
+{
+    while (loop->dead) {
+        struct deferred *d = loop->dead;
+
+        loop->dead = d->next; /* d lives inside the object */
+        d->free_fn(d->obj);
+    }
+}
+
+/* ---------------------------------------------------------------- timers */
+
+static void heap_put(struct loop *loop, uint32_t i, struct timer *t)
+{
+    loop->heap[i] = t;
+    t->slot = i + 1;
+}
+
+static void heap_up(struct loop *loop, uint32_t i, struct timer *t)
+{
+    while (i) {
+        uint32_t parent = (i - 1) / 2;
+
+        if (loop->heap[parent]->due_ms <= t->due_ms)
+            break;
+        heap_put(loop, i, loop->heap[parent]);
+        i = parent;
+    }
+    heap_put(loop, i, t);
+}
+
+static void heap_down(struct loop *loop, uint32_t i, struct timer *t)
+{
+    for (;;) {
+        uint32_t child = 2 * i + 1;
+
+        if (child >= loop->heap_n)
+            break;
+        if (child + 1 < loop->heap_n && loop->heap[child + 1]->due_ms < loop->heap[child]->due_ms)
+            child++;
+        if (t->due_ms <= loop->heap[child]->due_ms)
+            break;
+        heap_put(loop, i, loop->heap[child]);
+        i = child;
+    }
+    heap_put(loop, i, t);
+}
+
+static void heap_place(struct loop *loop, uint32_t i, struct timer *t)
+{
+    if (i && loop->heap[(i - 1) / 2]->due_ms > t->due_ms)
+        heap_up(loop, i, t);
+    else
+        heap_down(loop, i, t);
+}
+
+static void on_clock(uv_timer_t *clock);
+
+/* Arms libuv's timer for the first of ours; called when it changed and before the loop waits. */
+static void set_clock(struct loop *loop)
+{
+    uint64_t now = uv_now(&loop->uv), due;
+
+    if (!loop->heap_n) {
+        uv_timer_stop(&loop->clock);
+        return;
+    }
+    due = loop->heap[0]->due_ms;
+    if (uv_is_active((uv_handle_t *)&loop->clock) && loop->clock_due == due)
+        return;
+    loop->clock_due = due;
+    uv_timer_start(&loop->clock, on_clock, due > now ? due - now : 0, 0);
+}
+
+static void on_clock(uv_timer_t *clock)
+{
+    struct loop *loop = clock->data;
+    uint64_t now = uv_now(&loop->uv);
+
+    while (loop->heap_n && loop->heap[0]->due_ms <= now) {
+        struct timer *t = loop->heap[0];
+
+        timer_stop(t);
+        t->fn(t);
+    }
+    set_clock(loop);
+}
+
+void timer_init(struct loop *loop, struct timer *timer, timer_fn *fn)
+{
+    *timer = (struct timer){.loop = loop, .fn = fn};
+}
+
+bool timer_start(struct timer *timer, uint64_t delay_ms)
+{
+    struct loop *loop = timer->loop;
+    uint32_t i;
+
+    timer->due_ms = uv_now(&loop->uv) + delay_ms;
+    if (timer->slot) {
+        heap_place(loop, timer->slot - 1, timer);
+    } else {
+        if (loop->heap_n == loop->heap_cap) {
+            uint32_t cap = loop->heap_cap ? 2 * loop->heap_cap : 64;
+            struct timer **v = realloc(loop->heap, cap * sizeof(*v));
+
+            if (!v)
+                return false;
+            loop->heap = v;
+            loop->heap_cap = cap;
+        }
+        i = loop->heap_n++;
+        heap_up(loop, i, timer);
+    }
+    if (!uv_is_active((uv_handle_t *)&loop->clock))
+        set_clock(loop); /* else on_prepare() does, once for all changes of this turn */
+    return true;
+}
+
+void timer_stop(struct timer *timer)
+{
+    struct loop *loop = timer->loop;
+    uint32_t i = timer->slot;
+    struct timer *last;
+
+    if (!i--)
+        return;
+    timer->slot = 0;
+    last = loop->heap[--loop->heap_n];
+    if (last != timer)
+        heap_place(loop, i, last);
+}
+
+/* ---------------------------------------------------------------- hot descriptors */
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct loop *loop = poll->data;
+    struct epoll_event ev[HOT_BATCH];
+    int n;
+
+    (void)status;
+    (void)events;
+    n = epoll_wait(loop->epfd, ev, HOT_BATCH, 0);
+    if (n <= 0)
+        return;
+    for (int i = 0; i < n; i++)
+        loop->batch[i] = ev[i].data.ptr;
+    loop->batch_n = n;
+    for (int i = 0; i < n; i++) {
+        struct hotfd *h = loop->batch[i];
+        unsigned ready = 0;
+
+        if (!h)
+            continue; /* removed by one that came before it */
+        if (ev[i].events & EPOLLIN)
+            ready |= HOT_IN;
+        if (ev[i].events & EPOLLOUT)
+            ready |= HOT_OUT;
+        if (ev[i].events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
+            ready |= HOT_HUP;
+        loop->batch[i] = NULL;
+        h->fn(h, ready);
+    }
+    loop->batch_n = 0;
+}
+
+enum rc hotfd_add(struct loop *loop, struct hotfd *h, int fd, hotfd_fn *fn)
+{
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = h};
+
+    *h = (struct hotfd){.loop = loop, .fn = fn, .fd = -1};
+    if (epoll_ctl(loop->epfd, EPOLL_CTL_ADD, fd, &ev))
+        return rc_from_errno(errno);
+    h->fd = fd;
+    if (!loop->hot_users++)
+        uv_ref((uv_handle_t *)&loop->poll);
+    return RC_OK;
+}
+
+void hotfd_remove(struct hotfd *h)
+{
+    struct loop *loop = h->loop;
+
+    if (h->fd < 0)
+        return;
+    (void)epoll_ctl(loop->epfd, EPOLL_CTL_DEL, h->fd, NULL); /* it may be gone with a lost device */
+    h->fd = -1;
+    for (int i = 0; i < loop->batch_n; i++)
+        if (loop->batch[i] == h)
+            loop->batch[i] = NULL;
+    if (!--loop->hot_users)
+        uv_unref((uv_handle_t *)&loop->poll);
+}
+
+/* ---------------------------------------------------------------- the loop itself */
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct loop *loop = prepare->data;
+
+    run_jobs(loop);
+    free_dead(loop);
+    set_clock(loop);
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct loop *loop = check->data;
+
+    run_jobs(loop);
+    free_dead(loop);
+}
+
+struct loop *loop_new(struct diag *diag)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+    int err;
+
+    if (!loop) {
+        diag_set(diag, RC_NOMEM, "no memory for the event loop");
+        return NULL;
+    }
+    loop->jobs.next = loop->jobs.prev = &loop->jobs;
+    loop->epfd = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epfd < 0) {
+        diag_errno(diag, errno, "epoll_create1");
+        free(loop);
+        return NULL;
+    }
+    err = uv_loop_init(&loop->uv);
+    if (err) {
+        diag_set(diag, RC_SYS, "uv_loop_init: %s", uv_strerror(err));
+        close(loop->epfd);
+        free(loop);
+        return NULL;
+    }
+    uv_poll_init(&loop->uv, &loop->poll, loop->epfd);
+    uv_timer_init(&loop->uv, &loop->clock);
+    uv_prepare_init(&loop->uv, &loop->prepare);
+    uv_check_init(&loop->uv, &loop->check);
+    uv_idle_init(&loop->uv, &loop->idle);
+    loop->poll.data = loop->clock.data = loop->prepare.data = loop->check.data = loop;
+    uv_poll_start(&loop->poll, UV_READABLE, on_poll);
+    uv_prepare_start(&loop->prepare, on_prepare);
+    uv_check_start(&loop->check, on_check);
+    uv_unref((uv_handle_t *)&loop->poll);
+    uv_unref((uv_handle_t *)&loop->prepare);
+    uv_unref((uv_handle_t *)&loop->check);
+    return loop;
+}
+
+void loop_run(struct loop *loop)
+{
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *loop)
+{
+    uv_stop(&loop->uv);
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    run_jobs(loop);
+    free_dead(loop);
+    uv_close((uv_handle_t *)&loop->poll, NULL);
+    uv_close((uv_handle_t *)&loop->clock, NULL);
+    uv_close((uv_handle_t *)&loop->prepare, NULL);
+    uv_close((uv_handle_t *)&loop->check, NULL);
+    uv_close((uv_handle_t *)&loop->idle, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    BUG_ON(uv_loop_close(&loop->uv) != 0); /* somebody's handle is still open */
+    close(loop->epfd);
+    free(loop->heap);
+    free(loop);
+}

@@ -1,0 +1,123 @@
+/* The loop: timers in order, jobs once per post, hot descriptors, memory at the end of the turn. */
+#include "core/loop.h"
+#include <check.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct loop *loop;
+static struct diag diag;
+
+static void setup(void)
+{
+    diag = (struct diag){0};
+    loop = loop_new(&diag);
+    ck_assert_ptr_nonnull(loop);
+}
+
+static void teardown(void)
+{
+    loop_free(loop);
+}
+
+enum { TIMERS = 500 };
+static struct timer timers[TIMERS];
+static uint64_t last_due;
+static int fired;
+
+static void on_timer(struct timer *t)
+{
+    ck_assert_uint_ge(t->due_ms, last_due);
+    last_due = t->due_ms;
+    fired++;
+}
+
+START_TEST(test_timers_fire_in_order_and_stopped_ones_do_not)
+{
+    unsigned seed = 7;
+
+    fired = 0;
+    last_due = 0;
+    for (int i = 0; i < TIMERS; i++) {
+        timer_init(loop, &timers[i], on_timer);
+        ck_assert(timer_start(&timers[i], (uint64_t)rand_r(&seed) % 40));
+    }
+    for (int i = 0; i < TIMERS; i += 3)
+        timer_stop(&timers[i]);
+    for (int i = 1; i < TIMERS; i += 3)
+        ck_assert(timer_start(&timers[i], (uint64_t)rand_r(&seed) % 40));
+    loop_run(loop);
+    ck_assert_int_eq(fired, TIMERS - (TIMERS + 2) / 3);
+}
+END_TEST
+
+static struct job jobs[3];
+static char order[16];
+static int ran;
+
+static void on_job(struct job *job)
+{
+    order[ran++] = (char)('a' + (job - jobs));
+    if (job == &jobs[0] && ran == 1) {
+        job_post(loop, &jobs[0]);
+        job_cancel(&jobs[1]);
+    }
+}
+
+START_TEST(test_job_runs_once_per_post_and_can_be_canceled)
+{
+    ran = 0;
+    for (int i = 0; i < 3; i++) {
+        job_init(&jobs[i], on_job);
+        job_post(loop, &jobs[i]);
+        job_post(loop, &jobs[i]);
+    }
+    loop_run(loop);
+    order[ran] = 0;
+    ck_assert_str_eq(order, "aca");
+}
+END_TEST
+
+static struct hotfd hot;
+static int seen;
+static int pipe_fd[2];
+
+static void on_hot(struct hotfd *h, unsigned ready)
+{
+    char c;
+
+    ck_assert(ready & HOT_IN);
+    ck_assert_int_eq(read(h->fd, &c, 1), 1);
+    seen++;
+    hotfd_remove(h);
+}
+
+START_TEST(test_hot_descriptor_reports_and_leaves)
+{
+    seen = 0;
+    ck_assert_int_eq(pipe(pipe_fd), 0);
+    ck_assert_int_eq(hotfd_add(loop, &hot, pipe_fd[0], on_hot), RC_OK);
+    ck_assert_int_eq(write(pipe_fd[1], "x", 1), 1);
+    loop_run(loop); /* ends by itself: nothing is registered any more */
+    ck_assert_int_eq(seen, 1);
+    close(pipe_fd[0]);
+    close(pipe_fd[1]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("loop");
+    TCase *t = tcase_create("loop");
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, test_timers_fire_in_order_and_stopped_ones_do_not);
+    tcase_add_test(t, test_job_runs_once_per_post_and_can_be_canceled);
+    tcase_add_test(t, test_hot_descriptor_reports_and_leaves);
+    suite_add_tcase(s, t);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
