@@ -29,6 +29,9 @@ struct connector_setup {
 enum connector_flag {
     CONNECTOR_UDP_FIXED = 1, /* dgram() with a target: one flow to that target */
     CONNECTOR_UDP_ANY = 2,   /* dgram() without a target: any destination, replies of anybody */
+    CONNECTOR_DIRECT = 4,    /* no node is asked: the target is dialled from here, as the node's
+                                sockopts say. push() may push a bottom floor on a stream without
+                                floors instead (RC_OK); RC_UNSUPPORTED: dial the target */
 };
 
 struct connector_type {
@@ -41,7 +44,10 @@ struct connector_type {
     /* TCP: pushes the floor that asks for t. */
     enum rc (*push)(struct connector *c, struct stream *s, const struct target *t);
     /* UDP over s (taken, also on failure). t NULL: any destination. so: for a second socket beside
-     * the stream. NULL slot: this connector can't carry UDP. */
+     * the stream; NULL: the node is behind other hops, there can be none. NULL slot: this connector
+     * can't carry UDP. When opening the result ends with RC_UNSUPPORTED the connector has learnt
+     * that the node wants it another way: dial once more. CONNECTOR_DIRECT: s is NULL, RC_OK
+     * without a result means: a socket of our own. */
     enum rc (*dgram)(struct connector *c, struct stream *s, const struct target *t,
                      const struct sockopts *so, struct dgram **ret_d);
     void (*done)(struct connector *c);
@@ -52,5 +58,8 @@ struct connector {
     void *cfg;
     void *state;
 };
+
+extern const struct connector_type connector_direct, connector_forward, connector_http,
+    connector_relay, connector_socks4, connector_socks5;
 
 #endif

@@ -49,4 +49,6 @@ struct dialer {
     void *state; /* the type's own */
 };
 
+extern const struct dialer_type dialer_direct, dialer_tcp, dialer_tls, dialer_ws, dialer_wss;
+
 #endif
