@@ -1,0 +1,113 @@
+/* chain/chain.c - the list of hops and the choice of one node of each. */
+#include "chain/chain.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct chain *chain_new(const char *name)
+{
+    struct chain *c = calloc(1, sizeof(*c));
+    char *copy = strdup(name != NULL ? name : "");
+    if (c == NULL || copy == NULL) {
+        free(c);
+        free(copy);
+        return NULL;
+    }
+    c->refs = 1;
+    c->name = copy;
+    return c;
+}
+
+struct chain *chain_ref(struct chain *c)
+{
+    c->refs++;
+    return c;
+}
+
+void chain_unref(struct chain *c)
+{
+    if (c == NULL || --c->refs > 0)
+        return;
+    for (int i = 0; i < c->n_hops; i++)
+        hop_unref(c->hops[i]);
+    free(c->name);
+    free(c);
+}
+
+enum rc chain_add(struct chain *c, struct hop *h)
+{
+    if (c->n_hops == CHAIN_HOPS_MAX) {
+        hop_unref(h);
+        return RC_LIMIT;
+    }
+    c->hops[c->n_hops++] = h;
+    return RC_OK;
+}
+
+/* How many hops this flow goes through: up to the first that a rule excludes. */
+static enum rc route_depth(const struct chain *c, const struct hop_ask *ask, int *ret_depth,
+                           struct diag *diag)
+{
+    struct hop_ask any = *ask;
+    any.udp = 0;
+    int i = 0;
+    for (; i < c->n_hops; i++) {
+        unsigned udp;
+        uint32_t key;
+        struct node *only;
+        enum hop_fate fate = hop_survey(c->hops[i], &any, &udp, &key, &only);
+        if (fate == HOP_EMPTY)
+            return diag_set(diag, RC_INVALID, "chain %s: hop %s has no nodes", c->name,
+                            c->hops[i]->name);
+        if (fate != HOP_USED)
+            break;
+    }
+    *ret_depth = i;
+    return RC_OK;
+}
+
+enum rc chain_route(struct chain *c, const struct hop_ask *ask, struct route *ret_route,
+                    struct diag *diag)
+{
+    int depth = 0;
+    enum rc rc = route_depth(c, ask, &depth, diag);
+    if (rc != RC_OK)
+        return rc;
+    struct route route = {.n = 0};
+    for (int i = 0; i < depth; i++) {
+        struct hop_ask one = *ask;
+        if (i + 1 < depth)
+            one.udp = 0;
+        struct node *n = NULL;
+        if (hop_select(c->hops[i], &one, &n) != HOP_USED) {
+            route_done(&route);
+            return diag_set(diag, RC_UNSUPPORTED, "chain %s: hop %s can't carry UDP", c->name,
+                            c->hops[i]->name);
+        }
+        route.nodes[route.n++] = node_ref(n);
+    }
+    *ret_route = route;
+    return RC_OK;
+}
+
+void route_done(struct route *r)
+{
+    for (int i = 0; i < r->n; i++)
+        node_unref(r->nodes[i]);
+    r->n = 0;
+}
+
+const char *route_format(const struct route *r, char *buf, size_t cap)
+{
+    if (r->n == 0) {
+        (void)snprintf(buf, cap, "direct");
+        return buf;
+    }
+    size_t at = 0;
+    for (int i = 0; i < r->n && at < cap; i++) {
+        int n = snprintf(buf + at, cap - at, "%s%s@%s", i > 0 ? " > " : "", r->nodes[i]->name,
+                         r->nodes[i]->addr);
+        at += n > 0 ? (size_t)n : 0;
+    }
+    return buf;
+}

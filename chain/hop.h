@@ -1,0 +1,60 @@
+/* chain/hop.h - a set of nodes of which one serves each flow: rules, then the selector.
+ * gost-config.md 3.7, 6.3, 7.3.
+ *
+ * Refcounted (several chains may use one hop); nodes are added before the first use.
+ */
+#ifndef CHAIN_HOP_H
+#define CHAIN_HOP_H
+
+#include "chain/node.h"
+#include "chain/selector.h"
+
+struct hop_cfg {
+    struct loop *loop;
+    const char *name; /* copied */
+    struct selector_cfg selector;
+    bypassed_fn *bypassed; /* NULL: no rule. bypassed_arg must outlive the hop */
+    void *bypassed_arg;
+};
+
+struct hop {
+    unsigned refs;
+    struct loop *loop;
+    char *name;
+    struct selector selector;
+    bypassed_fn *bypassed;
+    void *bypassed_arg;
+    struct node **nodes;
+    int n_nodes;
+};
+
+enum { HOP_NODES_MAX = 256 };
+
+struct hop *hop_new(const struct hop_cfg *cfg); /* NULL: no memory. Refcount 1 */
+struct hop *hop_ref(struct hop *h);
+void hop_unref(struct hop *h);
+enum rc hop_add(struct hop *h, struct node *n); /* takes n, also on failure */
+
+/* What one flow asks of a hop. */
+struct hop_ask {
+    const char *network;         /* "tcp" or "udp" */
+    const struct target *target; /* empty (no name, no address): no rule is asked */
+    uint32_t hash;               /* of the client, for the hash strategy */
+    unsigned udp; /* connector_flag bits of which the node needs one; 0: TCP, or not the last hop */
+};
+
+enum hop_fate {
+    HOP_USED,     /* *ret_n serves */
+    HOP_BYPASSED, /* a rule of the hop, or of every node: the route ends before this hop */
+    HOP_UNABLE,   /* it has nodes, none of them can do what was asked (UDP) */
+    HOP_EMPTY     /* it has no nodes at all */
+};
+/* Every node marked failed: the first of them, as a last resort. ret_n is not referenced. */
+enum hop_fate hop_select(struct hop *h, const struct hop_ask *ask, struct node **ret_n);
+
+/* The same decision without choosing: what would be candidates. *ret_udp: the union of their UDP
+ * flags; *ret_key: equal for equal candidates; *ret_only: the candidate if it is the only one. */
+enum hop_fate hop_survey(const struct hop *h, const struct hop_ask *ask, unsigned *ret_udp,
+                         uint32_t *ret_key, struct node **ret_only);
+
+#endif

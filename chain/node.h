@@ -1,0 +1,75 @@
+/* chain/node.h - one server of a hop: where it is, how it is reached (dialer), how it is asked for
+ * a target (connector), and its memory of failures. gost-config.md 3.8, 7.5.
+ *
+ * Refcounted; immutable after node_new() but for the marker, the remembered addresses and what its
+ * connector learns. Streams and datagram flows made through it may outlive it. The address is text
+ * and is resolved when it is used: a name that does not resolve is never fatal here.
+ */
+#ifndef CHAIN_NODE_H
+#define CHAIN_NODE_H
+
+#include "chain/selector.h"
+#include "connectors/connector.h"
+#include "core/addr.h"
+#include "core/os.h"
+#include "dialers/dialer.h"
+
+struct loop;
+struct resolver;
+
+/* Does a rule exclude this target? network: "tcp" or "udp". Not asked for an empty target. */
+typedef bool bypassed_fn(void *arg, const char *network, const struct target *t);
+
+struct node_cfg {
+    struct loop *loop;
+    const char *name, *addr; /* addr as written: "edge.example.net:443"; copied, as all strings */
+    const struct connector_type *connector;
+    void *connector_cfg;                 /* taken, also on failure; freed with the type's table */
+    const struct tls_cfg *connector_tls; /* borrowed during node_new(), never NULL */
+    const struct dialer_type *dialer;
+    void *dialer_cfg; /* taken, also on failure */
+    const struct tls_cfg *dialer_tls;
+    const char *user, *password; /* of the connector; NULL: none */
+    struct sockopts so;          /* the node's own, else its hop's */
+    struct marker marker;        /* max_fails, fail_timeout_ms, weight, backup */
+    bypassed_fn *bypassed;       /* NULL: no rule. bypassed_arg must outlive the node */
+    void *bypassed_arg;
+};
+
+enum { NODE_ADDRS_MAX = 16 };
+
+struct node {
+    unsigned refs;
+    struct loop *loop;
+    char *name, *addr;
+    struct target target; /* addr, parsed */
+    bool addr_ok;         /* false: addr is not host:port; dialling it fails and says so */
+    struct connector connector;
+    struct dialer dialer;
+    struct sockopts so; /* strings are ours */
+    struct marker marker;
+    bypassed_fn *bypassed;
+    void *bypassed_arg;
+    struct resolver *resolver;         /* made when the address is a name */
+    struct addr known[NODE_ADDRS_MAX]; /* what the name last resolved to, with port */
+    int n_known;
+    uint32_t handshake_ms; /* of the last dial that opened: connect to open; 0: not known */
+    bool
+        eager; /* its relay server once confirmed a target before any payload (set by who saw it) */
+};
+
+/* NULL: the reason is in diag (bad options, bad certificate files, no memory). Refcount 1. */
+struct node *node_new(const struct node_cfg *cfg, struct diag *diag);
+struct node *node_ref(struct node *n);
+void node_unref(struct node *n); /* NULL is fine */
+
+/* It dials the target itself, from this machine (dialer or connector "direct"). */
+bool node_is_direct(const struct node *n);
+/* The connector_flag bits that say how it carries UDP; 0: it can't. */
+unsigned node_udp(const struct node *n);
+/* The node's resolver (bound and marked as the node says); NULL: no memory. */
+struct resolver *node_resolver(struct node *n);
+void node_remember(struct node *n, const struct addr *v, int count);
+bool node_has_addr(const struct node *n, const struct addr *a); /* with port */
+
+#endif
