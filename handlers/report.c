@@ -1,0 +1,112 @@
+/* handlers/report.c - see report.h. */
+#include "handlers/report.h"
+#include "core/log.h"
+#include "core/splice.h"
+#include <stdio.h>
+#include <string.h>
+
+void report_init(struct report *r, const char *service, const char *handler, const char *network,
+                 const struct addr *client, uint64_t now_ms)
+{
+    static uint64_t last;
+
+    *r = (struct report){.service = service,
+                         .handler = handler,
+                         .network = network,
+                         .client = *client,
+                         .started_ms = now_ms};
+    r->id = ++last;
+}
+
+/* The fields that every record of a client has; returns how many. */
+static int fields(const struct report *r, struct log_field *f, char *client, char *target)
+{
+    int n = 0;
+
+    f[n++] = F_STR("kind", "handler");
+    f[n++] = F_STR("service", r->service);
+    f[n++] = F_STR("handler", r->handler);
+    f[n++] = F_INT("sid", r->id);
+    f[n++] = F_STR("network", r->network);
+    f[n++] = F_STR("remote", client);
+    f[n++] = F_STR("dst", target);
+    if (r->user)
+        f[n++] = F_STR("user", r->user);
+    if (r->route[0])
+        f[n++] = F_STR("route", r->route);
+    return n;
+}
+
+void report_connected(const struct report *r)
+{
+    struct log_field f[16];
+    char client[ADDR_TEXT_MAX], target[TARGET_TEXT_MAX];
+    int n;
+
+    if (!log_wants(LOG_DEBUG))
+        return;
+    addr_format(&r->client, client, sizeof client);
+    target_format(&r->target, target, sizeof target);
+    n = fields(r, f, client, target);
+    f[n] = LOG_END;
+    log_write(LOG_DEBUG, f, "%s <-> %s", client, target);
+}
+
+void report_ended(const struct report *r, const struct splice_result *res)
+{
+    struct log_field f[16];
+    char client[ADDR_TEXT_MAX], target[TARGET_TEXT_MAX], why[300];
+    int n;
+
+    if (!log_wants(LOG_INFO))
+        return;
+    addr_format(&r->client, client, sizeof client);
+    target_format(&r->target, target, sizeof target);
+    n = fields(r, f, client, target);
+    f[n++] = F_INT("inputBytes", res->up_bytes);
+    f[n++] = F_INT("outputBytes", res->down_bytes);
+    f[n++] = F_INT("duration", res->duration_ms * 1000000);
+    if (res->diag.rc != RC_OK) {
+        snprintf(why, sizeof why, "%s%s",
+                 res->side == 'a'   ? "client: "
+                 : res->side == 'b' ? "target: "
+                                    : "",
+                 res->diag.text[0] ? res->diag.text : rc_name(res->diag.rc));
+        f[n++] = F_STR("reason", why);
+    }
+    f[n] = LOG_END;
+    log_write(LOG_INFO, f, "%s >-< %s", client, target);
+}
+
+void report_failed(const struct report *r, enum rc rc, const char *reason, uint64_t now_ms)
+{
+    struct log_field f[16];
+    char client[ADDR_TEXT_MAX], target[TARGET_TEXT_MAX];
+    enum log_level level;
+    int n;
+
+    switch (rc) {
+    case RC_NOMEM:
+    case RC_LIMIT:
+    case RC_CERT:
+    case RC_SYS:
+    case RC_UNSUPPORTED:
+    case RC_INVALID:
+        level = LOG_WARN;
+        break;
+    case RC_CANCELED:
+        level = LOG_DEBUG;
+        break;
+    default:
+        level = LOG_INFO;
+        break;
+    }
+    if (!log_wants(level))
+        return;
+    addr_format(&r->client, client, sizeof client);
+    target_format(&r->target, target, sizeof target);
+    n = fields(r, f, client, target);
+    f[n++] = F_INT("duration", (now_ms - r->started_ms) * 1000000);
+    f[n] = LOG_END;
+    log_write(level, f, "%s >x< %s: %s", client, target, reason && *reason ? reason : rc_name(rc));
+}

@@ -1,0 +1,37 @@
+/* handlers/report.h - the log records of one client's work, the same for every handler: GOST's
+ * words and field names (gost-config.md 11.1), one line at info when it ended.
+ */
+#ifndef HANDLERS_REPORT_H
+#define HANDLERS_REPORT_H
+
+#include "core/addr.h"
+#include "core/rc.h"
+#include <stdint.h>
+
+struct splice_result;
+
+/* Who and where to; embedded in a handler's conn. Strings are borrowed. */
+struct report {
+    const char *service, *handler;
+    const char *network; /* "tcp", "udp" */
+    const char *user;    /* NULL: none */
+    uint64_t id;         /* unique in this process: field "sid" */
+    struct addr client;
+    struct target target;
+    char route[200]; /* how it left: "direct", "node-0@192.0.2.1:443 > ..." */
+    uint64_t started_ms;
+};
+
+/* id and started_ms are filled in. */
+void report_init(struct report *r, const char *service, const char *handler, const char *network,
+                 const struct addr *client, uint64_t now_ms);
+/* "client <-> target" at debug. */
+void report_connected(const struct report *r);
+/* "client >-< target", bytes, duration, route and, when it was no clean end, the reason: at info.
+ */
+void report_ended(const struct report *r, const struct splice_result *res);
+/* A client whose target was never reached: at warn for our failures, at info for the target's and
+ * the client's. */
+void report_failed(const struct report *r, enum rc rc, const char *reason, uint64_t now_ms);
+
+#endif
