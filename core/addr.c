@@ -157,7 +157,7 @@ bool addr_parse_ip(const char *text, size_t len, struct addr *ret_a)
             char extra;
             unsigned n;
 
-            if (sscanf(zone, "%9u%c", &n, &extra) != 1)
+            if (*zone < '0' || *zone > '9' || sscanf(zone, "%9u%c", &n, &extra) != 1)
                 return false;
             a.scope = n;
         }
