@@ -101,14 +101,17 @@ $(D)/stamp: FORCE
 
 # ---- tests -------------------------------------------------------------------------------------------------------
 
+# the differential twin of core/wire/http1; without it nothing is compared
+TWIN := $(if $(wildcard /usr/include/http_parser.h),-DHAVE_HTTP_PARSER -lhttp_parser)
+
 $(B)/tests/%: tests/unit/%.c $(HELPERS) $(B)/libcgost.a $(B)/flags $(D)/stamp
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) -Wno-pedantic $(LINK) -o $@ $< $(HELPERS) $(LIBS) $(shell $(PKG_CONFIG) --libs check)
+	$(Q)$(COMPILE) -Wno-pedantic $(LINK) -o $@ $< $(HELPERS) $(LIBS) $(shell $(PKG_CONFIG) --libs check) $(TWIN)
 
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libcgost.a $(B)/flags $(D)/stamp
 	$(call say,FUZZER,$<)
-	$(Q)$(COMPILE) $(LINK) -fsanitize=fuzzer -o $@ $< $(LIBS)
+	$(Q)$(COMPILE) $(LINK) -fsanitize=fuzzer -o $@ $< $(LIBS) $(TWIN)
 
 unit: $(UNIT:%=$(B)/tests/%) ## unit tests (ASAN=1: instrumented)
 	$(Q)sh tests/unit.sh $^
