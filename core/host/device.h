@@ -67,7 +67,8 @@ struct device {
  * close-on-exec. ret_d is untouched on failure. */
 enum rc device_open(const struct device_cfg *cfg, struct device *ret_d, struct diag *diag);
 /* A TUN descriptor that somebody else opened (a parent, an embedding program). Takes fd on RC_OK
- * only. What the descriptor can do is probed; nothing of the interface is changed. mtu 0: asks. */
+ * only. Header size and offloads are set as by device_open(), the interface itself is left as it
+ * is. mtu 0: asks. */
 enum rc device_adopt(int fd, uint32_t mtu, struct device *ret_d, struct diag *diag);
 void device_close(struct device *d); /* accepts a zeroed, failed or closed one */
 

@@ -43,8 +43,11 @@ void netlink_add_u32(struct netlink_msg *m, uint16_t attr, uint32_t value);
 /* Sends m and waits for the acknowledgement. what: "add 10.0.0.1/8 to tun0", for diag. */
 enum rc netlink_ask(struct netlink *nl, struct netlink_msg *m, struct diag *diag, const char *what);
 
-/* Sends a dump request; fn is called for each answer. fn returns false to see no more. */
 typedef bool netlink_answer_fn(void *arg, const struct nlmsghdr *answer);
+/* Asks for one object: fn is called for the answer, then the acknowledgement is awaited. */
+enum rc netlink_get(struct netlink *nl, struct netlink_msg *m, netlink_answer_fn *fn, void *arg,
+                    struct diag *diag, const char *what);
+/* Sends a dump request; fn is called for each answer. fn returns false to see no more. */
 enum rc netlink_dump(struct netlink *nl, struct netlink_msg *m, netlink_answer_fn *fn, void *arg,
                      struct diag *diag, const char *what);
 

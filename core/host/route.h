@@ -1,6 +1,9 @@
 /* core/host/route.h - routes of the kernel, journalled; which device the default route leaves by.
  *
- * Errors as core/host/netlink.h.
+ * Errors as core/host/netlink.h. A guard stands behind a device's own route with a larger metric:
+ * when the device is lost nothing leaves by another way meanwhile. It must not catch sockets bound
+ * to another device, so it is a route to `lo` for IPv4 (a reject route would be met by every
+ * lookup) and an unreachable route for IPv6 (where bound lookups pass it by).
  */
 #ifndef CORE_HOST_ROUTE_H
 #define CORE_HOST_ROUTE_H
@@ -17,12 +20,16 @@ struct route {
     int index;           /* device; 0 with a gateway: the kernel finds it */
     uint32_t metric;     /* 0: the kernel's default */
     uint32_t table;      /* 0: main */
-    bool unreachable;    /* no way out at all (fail closed): gateway and index are ignored */
+    bool guard;          /* fail closed; gateway and index are ignored */
 };
 
-/* Adds or replaces. What stood there before is put back by the journal. */
+/* Adds or replaces. The journal (NULL: none) takes it away again; what stood at its place before is
+ * the business of route_keep(). */
 enum rc route_replace(struct netlink *nl, const struct route *r, struct journal *j,
                       struct diag *diag);
+/* Records what stands at the place of r (same destination, table and metric) so that the journal
+ * puts it back. Nothing there: RC_OK, nothing recorded. */
+enum rc route_keep(struct netlink *nl, const struct route *r, struct journal *j, struct diag *diag);
 /* RC_OK also when it is not there any more. */
 enum rc route_remove(struct netlink *nl, const struct route *r, struct diag *diag);
 

@@ -26,22 +26,29 @@ struct setup_cfg {
     size_t route_count;
     const struct addr *dns;
     size_t dns_count;
+    bool guard; /* while the device is lost, nothing that its routes cover leaves by another way */
 };
 
 struct setup {
     struct device device;
     struct netlink nl;
-    struct journal journal;
-    bool open;
+    struct journal own;    /* addresses, routes, DNS of this device */
+    struct journal around; /* what has to outlive it: guard routes, the routes ours replaced */
 };
 
 typedef void setup_warn_fn(void *arg, const char *text);
 
-/* On failure everything is taken back and ret_s is untouched. warn gets what is not fatal (DNS not
- * settable, an address that was there). */
+/* On failure everything is taken back and ret_s is untouched. warn (NULL: none) gets what is not
+ * fatal, ready for the log. */
 enum rc setup_open(const struct setup_cfg *cfg, struct setup *ret_s, setup_warn_fn *warn, void *arg,
                    struct diag *diag);
-/* Undoes the journal, closes the device. Accepts a zeroed or closed one. */
+/* The device was lost: makes it again with all that belongs to it. On failure s stays as it is,
+ * without a device and with its guard; try again later. */
+enum rc setup_reopen(struct setup *s, const struct setup_cfg *cfg, setup_warn_fn *warn, void *arg,
+                     struct diag *diag);
+/* The interface was set down and up again: addresses and routes that went are put back. */
+enum rc setup_restore(struct setup *s, const struct setup_cfg *cfg, struct diag *diag);
+/* Undoes both journals, closes the device. Accepts a zeroed or closed one. */
 void setup_close(struct setup *s, setup_warn_fn *warn, void *arg);
 
 #endif
