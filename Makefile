@@ -113,6 +113,15 @@ $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libcgost.a $(B)/flags $(D)/stamp
 	$(call say,FUZZER,$<)
 	$(Q)$(COMPILE) $(LINK) -fsanitize=fuzzer -o $@ $< $(LIBS) $(TWIN)
 
+# small programs for the end-to-end tests
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(sort $(wildcard tests/tools/*.c)))
+$(B)/tools/%: tests/tools/%.c $(B)/libcgost.a $(B)/flags $(D)/stamp
+	$(call say,TOOL,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(LINK) -o $@ $< $(LIBS)
+
+tools: $(TOOLS) ## programs of tests/tools
+
 unit: $(UNIT:%=$(B)/tests/%) ## unit tests (ASAN=1: instrumented)
 	$(Q)sh tests/unit.sh $^
 
@@ -127,7 +136,7 @@ else
 	$(Q)sh tests/fuzz.sh $(FUZZERS:%=build/fuzz/%)
 endif
 
-e2e: all ## end-to-end tests in network namespaces (root)
+e2e: all tools ## end-to-end tests in network namespaces (root)
 	$(Q)CGOST=$(abspath $(B)/cgost) sh tests/e2e.sh
 
 check: ## everything a change must pass; CHECK_PARTS="unit fuzz" for some of it
@@ -155,6 +164,6 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
 
 FORCE:
-.PHONY: all deps unit asan fuzz e2e check demo format-check install clean help FORCE
+.PHONY: all deps unit asan fuzz e2e check demo format-check install clean help tools FORCE
 
--include $(patsubst %.c,$(B)/obj/%.d,$(SRC)) $(UNIT:%=$(B)/tests/%.d) $(FUZZERS:%=$(B)/%.d)
+-include $(patsubst %.c,$(B)/obj/%.d,$(SRC)) $(UNIT:%=$(B)/tests/%.d) $(FUZZERS:%=$(B)/%.d) $(TOOLS:%=%.d)
