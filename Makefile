@@ -53,6 +53,7 @@ HOGWEED := $(shell $(PKG_CONFIG) --exists hogweed gmp 2>/dev/null && echo 1 || e
 endif
 ifneq ($(HOGWEED),1)
 SRC := $(filter-out core/floor/ecp_fast.c,$(SRC))
+UNIT := $(filter-out test_ecp_fast,$(UNIT))
 endif
 export CC HOGWEED PKG_CONFIG V
 
