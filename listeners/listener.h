@@ -31,6 +31,8 @@ struct listener_events {
     void (*on_dgram)(void *arg, struct dgram *d,
                      const struct client_info *info);     /* DGRAM_FIXED: one client's session */
     void (*on_broken)(void *arg, const struct diag *why); /* it stopped accepting for good */
+    /* What it listens on was lost and has been made again (a TUN device): the up hooks run anew. */
+    void (*on_returned)(void *arg);
     void *arg;
 };
 
@@ -40,6 +42,12 @@ struct listener_setup {
     const char *addr;          /* as configured, ":8443" */
     const struct tls_cfg *tls; /* never NULL */
     const struct sockopts *so;
+};
+
+struct listener_device {
+    const char *name; /* "tungo" */
+    const char *mtu;  /* "1420" */
+    const char *addr; /* "192.168.123.1/24,fd00::1/64" */
 };
 
 struct listener_type {
