@@ -70,7 +70,8 @@ enum rc rc_from_errno(int err)
     }
 }
 
-static void record(struct diag *d, enum rc rc, int err, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void record(struct diag *d, enum rc rc, int err,
+                                                         const char *fmt, va_list ap)
 {
     int n;
 

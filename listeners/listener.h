@@ -61,8 +61,10 @@ struct listener_type {
     void (*done)(struct listener *l); /* accepts half-built */
     /* "127.0.0.1:1080/tcp": where it listens, for the log. */
     const char *(*where)(const struct listener *l, char *buf, size_t cap);
-    struct tungo *(*tungo)(
-        struct listener *l); /* only the tungo listener: what its handler talks to */
+    /* The device for the hooks' environment; strings live as long as l. NULL: there is none. */
+    void (*device)(const struct listener *l, struct listener_device *ret_d);
+    /* Only the tungo listener: what its handler talks to. */
+    struct tungo *(*tungo)(struct listener *l);
 };
 
 struct listener {
