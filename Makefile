@@ -158,7 +158,7 @@ install: all ## into DESTDIR/PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(B)/cgost $(DESTDIR)$(PREFIX)/bin/cgost
 
-clean: ## all but build/deps
+clean: ## all but build/deps (the third-party libraries)
 	$(Q)[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
 help: ## this list

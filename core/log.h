@@ -36,7 +36,11 @@ struct log_field {
     const char *str; /* NULL: num is the value */
     int64_t num;
 };
-#define F_STR(k, s) ((struct log_field){.key = (k), .str = (s) ? (s) : ""})
+static inline struct log_field log_str(const char *key, const char *str)
+{
+    return (struct log_field){.key = key, .str = str ? str : ""};
+}
+#define F_STR(k, s) log_str((k), (s))
 #define F_INT(k, n) ((struct log_field){.key = (k), .num = (int64_t)(n)})
 #define LOG_END     ((struct log_field){.key = NULL})
 

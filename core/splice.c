@@ -60,11 +60,6 @@ static void finish(struct splice *sp, const struct diag *why, char side)
     };
     struct stream *a = sp->dir[0].src, *b = sp->dir[1].src;
 
-    if (sp->ended)
-        return;
-    sp->ended = true;
-    timer_stop(&sp->idle);
-    job_cancel(&sp->stop);
     if (why)
         res.diag = *why;
     /* A failure of one side is told to the other as a reset, so that nobody takes a cut answer for
@@ -76,10 +71,23 @@ static void finish(struct splice *sp, const struct diag *why, char side)
         stream_abort(a);
         stream_abort(b);
     }
+    splice_free(sp); /* the streams are gone already, which is fine; sp itself stays until the end
+                        of the turn */
+    sp->done(sp->arg, &res);
+}
+
+void splice_free(struct splice *sp)
+{
+    if (!sp || sp->ended)
+        return;
+    sp->ended = true;
+    timer_stop(&sp->idle);
+    job_cancel(&sp->stop);
+    stream_close(sp->dir[0].src);
+    stream_close(sp->dir[1].src);
     free(sp->dir[0].buf);
     free(sp->dir[1].buf);
     loop_free_later(sp->loop, &sp->deferred, free, sp);
-    sp->done(sp->arg, &res);
 }
 
 static void on_stop(struct job *job)

@@ -35,6 +35,8 @@ typedef void splice_done_fn(void *arg, const struct splice_result *res);
 struct splice *splice_start(struct stream *a, struct stream *b, const struct splice_cfg *cfg,
                             splice_done_fn *done, void *arg);
 void splice_stop(struct splice *sp); /* done() comes later, from the loop, with RC_CANCELED */
+/* Ends it at once: both streams are closed, done() is not called. NULL is fine. */
+void splice_free(struct splice *sp);
 void splice_bytes(const struct splice *sp, uint64_t *ret_up, uint64_t *ret_down);
 
 #endif

@@ -1,0 +1,239 @@
+/* configs/cli.c - flags as Go's flag package reads them. */
+#include "configs/cli.h"
+#include "configs/scalar.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage_text[] = "  -C source\n"
+                                 "    \tconfiguration: a file (.yaml, .yml, .json), - for standard "
+                                 "input, or {...}; may be repeated\n"
+                                 "  -D\tdebug log\n"
+                                 "  -DD\n"
+                                 "    \ttrace log\n"
+                                 "  -F url\n"
+                                 "    \tnext hop of the chain; may be repeated\n"
+                                 "  -L url\n"
+                                 "    \tservice; may be repeated\n"
+                                 "  -O format\n"
+                                 "    \tprint the merged configuration as yaml or json, and end\n"
+                                 "  -R duration\n"
+                                 "    \treload periodically (not supported yet)\n"
+                                 "  -V\tprint the version, and end\n"
+                                 "  -api address\n"
+                                 "    \tweb API (not supported yet)\n"
+                                 "  -lenient\n"
+                                 "    \tan unknown key is a warning, not an error\n"
+                                 "  -metrics address\n"
+                                 "    \tmetrics (not supported yet)\n"
+                                 "  -t\tcheck the configuration, and end\n";
+
+enum flag {
+    FLAG_SOURCE,
+    FLAG_NODE,
+    FLAG_SERVICE,
+    FLAG_PRINT,
+    FLAG_API,
+    FLAG_METRICS,
+    FLAG_RELOAD,
+    FLAG_LAST_WITH_VALUE = FLAG_RELOAD,
+    FLAG_DEBUG,
+    FLAG_TRACE,
+    FLAG_VERSION,
+    FLAG_TEST,
+    FLAG_LENIENT,
+    FLAG_HELP,
+    FLAG_NONE,
+};
+
+static enum flag flag_of(const char *name, size_t len)
+{
+    static const struct {
+        const char *name;
+        enum flag flag;
+    } flags[] = {
+        {"C", FLAG_SOURCE},  {"F", FLAG_NODE},    {"L", FLAG_SERVICE},
+        {"O", FLAG_PRINT},   {"api", FLAG_API},   {"metrics", FLAG_METRICS},
+        {"R", FLAG_RELOAD},  {"D", FLAG_DEBUG},   {"DD", FLAG_TRACE},
+        {"V", FLAG_VERSION}, {"t", FLAG_TEST},    {"lenient", FLAG_LENIENT},
+        {"h", FLAG_HELP},    {"help", FLAG_HELP},
+    };
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        if (strlen(flags[i].name) == len && strncmp(flags[i].name, name, len) == 0)
+            return flags[i].flag;
+    }
+    return FLAG_NONE;
+}
+
+static int fail(struct cli *c, bool usage, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int fail(struct cli *c, bool usage, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(c->error, sizeof c->error, fmt, ap);
+    va_end(ap);
+    c->action = CLI_ERROR;
+    c->usage = usage;
+    return 2;
+}
+
+struct state {
+    struct cli *c;
+    const char **sources, **nodes, **services; /* parts of c->words */
+    const char *print, *reload;
+    bool version, test, help;
+};
+
+static void set_bool(struct state *s, enum flag flag, bool yes)
+{
+    if (flag == FLAG_DEBUG)
+        s->c->args.debug = yes;
+    else if (flag == FLAG_TRACE)
+        s->c->args.trace = yes;
+    else if (flag == FLAG_VERSION)
+        s->version = yes;
+    else if (flag == FLAG_TEST)
+        s->test = yes;
+    else if (flag == FLAG_LENIENT)
+        s->c->args.lenient = yes;
+}
+
+static bool set_value(struct state *s, enum flag flag, const char *text)
+{
+    struct config_args *a = &s->c->args;
+    int64_t ns;
+    switch (flag) {
+    case FLAG_SOURCE:
+        s->sources[a->n_sources++] = text;
+        break;
+    case FLAG_NODE:
+        s->nodes[a->n_nodes++] = text;
+        break;
+    case FLAG_SERVICE:
+        s->services[a->n_services++] = text;
+        break;
+    case FLAG_PRINT:
+        s->print = text;
+        break;
+    case FLAG_API:
+        a->api = text;
+        break;
+    case FLAG_METRICS:
+        a->metrics = text;
+        break;
+    case FLAG_RELOAD:
+        s->reload = text;
+        return scalar_parse_duration(text, &ns);
+    case FLAG_DEBUG:
+    case FLAG_TRACE:
+    case FLAG_VERSION:
+    case FLAG_TEST:
+    case FLAG_LENIENT:
+    case FLAG_HELP:
+    case FLAG_NONE:
+        break;
+    }
+    return true;
+}
+
+/* One flag at argv[*i]; 0: go on, else the exit code. */
+static int one_flag(struct state *s, int argc, char *const *argv, int *i)
+{
+    const char *name = argv[*i] + 1;
+    name += *name == '-';
+    size_t len = strcspn(name, "=");
+    if (*name == '-' || *name == '=' || !*name)
+        return fail(s->c, true, "bad flag syntax: %.100s", argv[*i]);
+    const char *text = name[len] ? name + len + 1 : NULL;
+    enum flag flag = flag_of(name, len);
+    int shown = (int)(len < 60 ? len : 60);
+    if (flag == FLAG_NONE)
+        return fail(s->c, true, "flag provided but not defined: -%.*s", shown, name);
+    if (flag == FLAG_HELP) {
+        s->c->action = CLI_USAGE;
+        return 1;
+    }
+    if (flag > FLAG_LAST_WITH_VALUE) {
+        bool yes = true;
+        if (text && !scalar_parse_bool(text, &yes))
+            return fail(s->c, true, "invalid boolean value \"%.60s\" for -%.*s: parse error", text,
+                        shown, name);
+        set_bool(s, flag, yes);
+        return 0;
+    }
+    if (!text && *i + 1 < argc)
+        text = argv[++*i];
+    if (!text)
+        return fail(s->c, true, "flag needs an argument: -%.*s", shown, name);
+    if (!set_value(s, flag, text))
+        return fail(s->c, true, "invalid value \"%.60s\" for flag -%.*s: parse error", text, shown,
+                    name);
+    return 0;
+}
+
+static int not_served(struct state *s)
+{
+    struct config_args *a = &s->c->args;
+    if (s->c->action == CLI_PRINT)
+        return -1;
+    if (a->api || a->metrics || s->reload)
+        return fail(s->c, false, "%s is not supported yet",
+                    a->api       ? "-api"
+                    : a->metrics ? "-metrics"
+                                 : "-R");
+    return -1;
+}
+
+int cli_parse(struct cli *c, int argc, char *const *argv)
+{
+    *c = (struct cli){0};
+    size_t n = argc > 0 ? (size_t)argc : 1;
+    c->words = calloc(n * 3, sizeof *c->words);
+    if (!c->words)
+        return fail(c, false, "no memory");
+    struct state s = {
+        .c = c, .sources = c->words, .nodes = c->words + n, .services = c->words + 2 * n};
+    c->args.sources = s.sources;
+    c->args.nodes = s.nodes;
+    c->args.services = s.services;
+    for (int i = 1; i + 1 < argc; i++) {
+        if (i > 1 && strcmp(argv[i], "--") == 0)
+            return fail(c, false, "several configurations separated by -- are not supported yet");
+    }
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] != '-' || !argv[i][1] || strcmp(argv[i], "--") == 0) {
+            if (strcmp(argv[i], "--") == 0)
+                i++;
+            c->ignored = i < argc ? argv[i] : NULL;
+            break;
+        }
+        int code = one_flag(&s, argc, argv, &i);
+        if (code != 0)
+            return c->action == CLI_USAGE ? 0 : code;
+    }
+    if (s.version) {
+        c->action = CLI_VERSION;
+        return 0;
+    }
+    if (s.print && *s.print) {
+        c->action = CLI_PRINT;
+        c->json = strcmp(s.print, "json") == 0;
+    } else if (s.test) {
+        c->action = CLI_TEST;
+    }
+    return not_served(&s);
+}
+
+void cli_usage(FILE *out, const char *program)
+{
+    (void)fprintf(out, "Usage of %s:\n%s", program, usage_text);
+}
+
+void cli_done(struct cli *c)
+{
+    free(c->words);
+    *c = (struct cli){0};
+}

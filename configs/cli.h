@@ -1,0 +1,38 @@
+/* configs/cli.h - the command line by the rules of Go's flag package (gost-config.md 1.1).
+ *
+ * cli_parse() does no I/O; it fills in `args` with pointers into argv and a heap array; cli_done()
+ * frees the array.
+ */
+#ifndef CONFIGS_CLI_H
+#define CONFIGS_CLI_H
+
+#include "configs/load.h"
+#include <stdio.h>
+
+enum cli_action {
+    CLI_RUN,
+    CLI_TEST,    /* -t */
+    CLI_PRINT,   /* -O: `json` tells in which form */
+    CLI_VERSION, /* -V */
+    CLI_USAGE,   /* -h: usage on stderr, exit 0 */
+    CLI_ERROR,   /* error on stderr, then the usage if `usage`; exit 2 */
+};
+
+struct cli {
+    enum cli_action action;
+    struct config_args args;
+    bool json;
+    bool usage;
+    char error[160];
+    const char *ignored; /* the first of the words behind the flags that nobody reads, or NULL */
+    const char **words;  /* private */
+};
+
+/* Returns the exit code that ends the program now: -1: none, go on (CLI_RUN, CLI_TEST, CLI_PRINT).
+ */
+int cli_parse(struct cli *c, int argc, char *const *argv);
+void cli_done(struct cli *c);
+
+void cli_usage(FILE *out, const char *program);
+
+#endif
