@@ -61,6 +61,47 @@ enum rc dgram_recv(struct dgram *d, void *buf, size_t cap, size_t *ret_n, struct
     return d->diag.rc != RC_OK ? d->diag.rc : final(d, d->type->recv(d, buf, cap, ret_n, ret_from));
 }
 
+enum rc dgram_send_burst(struct dgram *d, const struct target *to, const void *data, size_t n,
+                         size_t segment)
+{
+    const char *at = data;
+    enum rc rc;
+
+    if (segment == 0 || segment >= n)
+        return dgram_send(d, to, data, n);
+    if (d->diag.rc != RC_OK)
+        return d->diag.rc;
+    if (d->type->send_burst)
+        return final(d, d->type->send_burst(d, to, data, n, segment));
+    do {
+        size_t piece = n < segment ? n : segment;
+        rc = dgram_send(d, to, at, piece);
+        at += piece;
+        n -= piece;
+    } while (n > 0 && (rc == RC_OK || rc == RC_AGAIN));
+    return rc;
+}
+
+enum rc dgram_recv_burst(struct dgram *d, void *buf, size_t cap, size_t *ret_n, size_t *ret_segment,
+                         struct target *ret_from)
+{
+    enum rc rc;
+
+    if (d->type->recv_burst)
+        return d->diag.rc != RC_OK
+                   ? d->diag.rc
+                   : final(d, d->type->recv_burst(d, buf, cap, ret_n, ret_segment, ret_from));
+    rc = dgram_recv(d, buf, cap, ret_n, ret_from);
+    if (rc == RC_OK)
+        *ret_segment = *ret_n;
+    return rc;
+}
+
+enum rc dgram_trouble(struct dgram *d, struct target *ret_about, enum rc *ret_why)
+{
+    return d->type->trouble ? d->type->trouble(d, ret_about, ret_why) : RC_UNSUPPORTED;
+}
+
 enum rc dgram_local(struct dgram *d, struct addr *ret_addr)
 {
     return d->type->local ? d->type->local(d, ret_addr) : RC_UNSUPPORTED;

@@ -35,6 +35,12 @@ struct dgram_type {
     unsigned (*ready)(struct dgram *d, unsigned wish);
     enum rc (*local)(struct dgram *d, struct addr *ret_addr); /* the address peers see, if known */
     void (*destroy)(struct dgram *d);                         /* own memory only */
+    /* The three below may be NULL. As dgram_send_burst(), dgram_recv_burst(), dgram_trouble(). */
+    enum rc (*send_burst)(struct dgram *d, const struct target *to, const void *data, size_t n,
+                          size_t segment);
+    enum rc (*recv_burst)(struct dgram *d, void *buf, size_t cap, size_t *ret_n,
+                          size_t *ret_segment, struct target *ret_from);
+    enum rc (*trouble)(struct dgram *d, struct target *ret_about, enum rc *ret_why);
 };
 
 /* Embedded first in each implementation's struct; the struct itself is freed by dgram_close(). */
@@ -55,6 +61,17 @@ void dgram_init(struct dgram *d, const struct dgram_type *type, struct loop *loo
 enum rc dgram_open(struct dgram *d);
 enum rc dgram_send(struct dgram *d, const struct target *to, const void *data, size_t n);
 enum rc dgram_recv(struct dgram *d, void *buf, size_t cap, size_t *ret_n, struct target *ret_from);
+/* Several messages to one target at once: n bytes, cut after every `segment` (the last may be
+ * shorter). */
+enum rc dgram_send_burst(struct dgram *d, const struct target *to, const void *data, size_t n,
+                         size_t segment);
+/* One or several messages of one sender, as above; one message has segment == n. cap is at least
+ * DGRAM_MAX_BYTES. A flow is read either so or by dgram_recv(), never both ways. */
+enum rc dgram_recv_burst(struct dgram *d, void *buf, size_t cap, size_t *ret_n, size_t *ret_segment,
+                         struct target *ret_from);
+/* What was heard about single targets since: why is RC_REFUSED (port unreachable), RC_UNREACH_*.
+ * The flow goes on. Look after receiving; RC_AGAIN: nothing, RC_UNSUPPORTED: never. */
+enum rc dgram_trouble(struct dgram *d, struct target *ret_about, enum rc *ret_why);
 enum rc dgram_local(struct dgram *d, struct addr *ret_addr);
 void dgram_want(struct dgram *d, unsigned events, dgram_event_fn *fn, void *arg);
 void dgram_wake(struct dgram *d); /* for implementations: look again, from the loop */
