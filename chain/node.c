@@ -58,14 +58,11 @@ struct node *node_new(const struct node_cfg *cfg, struct diag *diag)
                        .addr = copy_text(cfg->addr),
                        .connector = connector,
                        .dialer = dialer,
-                       .so = cfg->so,
                        .marker = cfg->marker,
                        .bypassed = cfg->bypassed,
                        .bypassed_arg = cfg->bypassed_arg};
     n->marker.fails = 0;
-    n->so.interface = copy_text(cfg->so.interface);
-    n->so.netns = copy_text(cfg->so.netns);
-    if (n->name == NULL || n->addr == NULL || n->so.interface == NULL || n->so.netns == NULL) {
+    if (n->name == NULL || n->addr == NULL || !sockopts_copy(&cfg->so, &n->so)) {
         (void)diag_set(diag, RC_NOMEM, "node %s: no memory", cfg->name);
         goto fail;
     }
@@ -97,13 +94,32 @@ struct node *node_ref(struct node *n)
     return n;
 }
 
-static void wipe_const(const char *text)
+bool sockopts_copy(const struct sockopts *so, struct sockopts *ret_so)
+{
+    char *interface = copy_text(so->interface), *netns = copy_text(so->netns);
+    if (interface == NULL || netns == NULL) {
+        free(interface);
+        free(netns);
+        return false;
+    }
+    *ret_so = (struct sockopts){.interface = interface, .mark = so->mark, .netns = netns};
+    return true;
+}
+
+static void free_const(const char *text)
 {
     union {
         const char *in;
         char *out;
     } u = {.in = text};
     free(u.out);
+}
+
+void sockopts_drop(struct sockopts *so)
+{
+    free_const(so->interface);
+    free_const(so->netns);
+    *so = (struct sockopts){.mark = 0};
 }
 
 void node_unref(struct node *n)
@@ -120,11 +136,10 @@ void node_unref(struct node *n)
         options_done(n->dialer.type->options, n->dialer.cfg);
     free(n->connector.cfg);
     free(n->dialer.cfg);
-    resolver_free(n->resolver);
+    resolver_unref(n->resolver);
     free(n->name);
     free(n->addr);
-    wipe_const(n->so.interface);
-    wipe_const(n->so.netns);
+    sockopts_drop(&n->so);
     free(n);
 }
 

@@ -65,11 +65,16 @@ void node_unref(struct node *n); /* NULL is fine */
 
 /* It dials the target itself, from this machine (dialer or connector "direct"). */
 bool node_is_direct(const struct node *n);
-/* The connector_flag bits that say how it carries UDP; 0: it can't. */
+/* The connector_flag bits that say how it carries UDP; 0: it can't. A direct node: any, from one
+ * socket of ours. */
 unsigned node_udp(const struct node *n);
 /* The node's resolver (bound and marked as the node says); NULL: no memory. */
 struct resolver *node_resolver(struct node *n);
 void node_remember(struct node *n, const struct addr *v, int count);
 bool node_has_addr(const struct node *n, const struct addr *a); /* with port */
+
+/* Own copies of the strings (never NULL); false: no memory, nothing is owned. */
+bool sockopts_copy(const struct sockopts *so, struct sockopts *ret_so);
+void sockopts_drop(struct sockopts *so);
 
 #endif

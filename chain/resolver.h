@@ -27,8 +27,9 @@ struct resolver_cfg {
     uint32_t try_ms;         /* first wait for one server, doubled with each round; 0: 2,000 */
 };
 struct resolver *resolver_new(const struct resolver_cfg *cfg); /* NULL: no memory */
-/* Open questions end without a call. NULL is fine. */
-void resolver_free(struct resolver *r);
+struct resolver *resolver_ref(struct resolver *r);
+/* With the last reference open questions end without a call. NULL is fine. */
+void resolver_unref(struct resolver *r);
 
 enum { RESOLVE_ADDRS_MAX = 16 };
 
@@ -42,7 +43,8 @@ struct resolve {
     struct resolver_entry *entry; /* NULL: idle */
     struct resolve *next, **link;
     resolve_fn *fn;
-    unsigned given; /* families that were given already */
+    unsigned wanted, given; /* families */
+    int found;
     struct diag *diag;
     struct job job;
 };
@@ -52,5 +54,8 @@ void resolve_init(struct resolve *q, resolve_fn *fn);
 bool resolve_start(struct resolver *r, struct resolve *q, const char *name, bool v4, bool v6,
                    struct diag *diag);
 void resolve_cancel(struct resolve *q); /* fn does not come any more; fine when idle */
+
+/* What is known without asking anybody: the count of addresses, 0: ask. */
+int resolver_peek(struct resolver *r, const char *name, struct addr *v, int cap);
 
 #endif
