@@ -33,6 +33,9 @@ struct eyeballs *eyeballs_new(const struct eyeballs_cfg *cfg, eyeballs_fn *done,
                               struct diag *diag); /* NULL: no memory. diag: first reason */
 /* More addresses; the families take turns. last: no more will come. May be called until then. */
 void eyeballs_add(struct eyeballs *e, const struct addr *v, int n, bool last);
+/* The reason so far; RC_OK: nothing has failed yet. tried: only what the target or the network
+ * said. */
+enum rc eyeballs_why(const struct eyeballs *e, bool tried, struct diag *diag);
 void eyeballs_free(struct eyeballs *e); /* closes what is open; NULL is fine */
 
 #endif

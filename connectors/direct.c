@@ -98,7 +98,7 @@ static enum rc dgram(struct connector *c, struct stream *s, const struct target 
 const struct connector_type connector_direct = {
     .name = "direct",
     .aliases = "virtual",
-    .flags = CONNECTOR_DIRECT | CONNECTOR_UDP_FIXED | CONNECTOR_UDP_ANY,
+    .flags = CONNECTOR_DIRECT | CONNECTOR_UDP_ANY,
     .options = options,
     .cfg_bytes = sizeof(struct cfg),
     .push = push,

@@ -1,0 +1,122 @@
+/* chain/router.c - a service's way out: its chain, its own sockets' options, its requests. */
+#include "chain/dial.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct router *router_new(const struct router_cfg *cfg)
+{
+    struct router *r = calloc(1, sizeof(*r));
+    if (r == NULL)
+        return NULL;
+    r->service = strdup(cfg->service != NULL ? cfg->service : "");
+    r->loop = cfg->loop;
+    r->retries = cfg->retries > 0 ? cfg->retries : 0;
+    r->dial_timeout_ms = cfg->dial_timeout_ms > 0 ? cfg->dial_timeout_ms : DIAL_TIMEOUT_MS;
+    r->prefer_ipv6 = cfg->prefer_ipv6;
+    if (r->service == NULL || !sockopts_copy(&cfg->so, &r->so)) {
+        free(r->service);
+        free(r);
+        return NULL;
+    }
+    r->chain = cfg->chain != NULL ? chain_ref(cfg->chain) : NULL;
+    return r;
+}
+
+void router_free(struct router *r)
+{
+    if (r == NULL)
+        return;
+    while (r->dials != NULL)
+        dial_end(r->dials, RC_CANCELED);
+    resolver_unref(r->resolver);
+    chain_unref(r->chain);
+    sockopts_drop(&r->so);
+    free(r->service);
+    free(r);
+}
+
+struct resolver *router_resolver(struct router *r)
+{
+    if (r->resolver == NULL)
+        r->resolver = resolver_new(&(struct resolver_cfg){.loop = r->loop, .so = r->so});
+    return r->resolver;
+}
+
+struct dial *router_dial(struct router *r, const struct dial_req *req, dial_done_fn *done,
+                         void *arg)
+{
+    return dial_new(r, req, done, NULL, arg);
+}
+
+struct dial *router_dial_dgram(struct router *r, const struct dial_req *req, dial_dgram_fn *done,
+                               void *arg)
+{
+    return dial_new(r, req, NULL, done, arg);
+}
+
+/* One more piece of a route's text: the node if there is one choice, else the hop. */
+static size_t add_text(char *buf, size_t cap, size_t at, const struct hop *h,
+                       const struct node *only)
+{
+    int n = at >= cap      ? 0
+            : only != NULL ? snprintf(buf + at, cap - at, "%s%s@%s", at > 0 ? " > " : "",
+                                      only->name, only->addr)
+                           : snprintf(buf + at, cap - at, "%s%s", at > 0 ? " > " : "", h->name);
+    return at + (n > 0 ? (size_t)n : 0);
+}
+
+enum rc router_udp_route(struct router *r, const struct target *t, struct udp_route *ret_route,
+                         struct diag *diag)
+{
+    struct udp_route route = {.id = 0};
+    struct hop_ask ask = {.network = "udp", .target = t};
+    unsigned udp = 0;
+    uint32_t id = 2166136261u;
+    size_t at = 0;
+    int depth = 0, n_hops = r->chain != NULL ? r->chain->n_hops : 0;
+    for (; depth < n_hops; depth++) {
+        struct hop *h = r->chain->hops[depth];
+        uint32_t key = 0;
+        struct node *only = NULL;
+        enum hop_fate fate = hop_survey(h, &ask, &udp, &key, &only);
+        if (fate == HOP_EMPTY)
+            return diag_set(diag, RC_INVALID, "chain %s: hop %s has no nodes", r->chain->name,
+                            h->name);
+        if (fate != HOP_USED)
+            break;
+        id = (id ^ key) * 16777619u;
+        at = add_text(route.route, sizeof(route.route), at, h, only);
+    }
+    if (depth == 0) {
+        (void)snprintf(route.route, sizeof(route.route), "direct");
+        *ret_route = route;
+        return RC_OK;
+    }
+    bool any = !target_is_name(t) && t->addr.family == 0;
+    if ((udp & (any ? CONNECTOR_UDP_ANY : CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED)) == 0)
+        return diag_set(diag, RC_UNSUPPORTED, "chain %s: hop %s can't carry UDP", r->chain->name,
+                        r->chain->hops[depth - 1]->name);
+    route.id = id != 0 ? id : 1;
+    route.fixed = (udp & CONNECTOR_UDP_FIXED) != 0;
+    *ret_route = route;
+    return RC_OK;
+}
+
+bool router_is_node(const struct router *r, const struct addr *a)
+{
+    int n_hops = r->chain != NULL ? r->chain->n_hops : 0;
+    for (int i = 0; i < n_hops; i++) {
+        const struct hop *h = r->chain->hops[i];
+        bool through = false; /* a direct node: the next hop's are dialled from here as well */
+        for (int k = 0; k < h->n_nodes; k++) {
+            if (node_is_direct(h->nodes[k]))
+                through = true;
+            else if (node_has_addr(h->nodes[k], a))
+                return true;
+        }
+        if (!through)
+            return false;
+    }
+    return false;
+}
