@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/floor/ws/lws_bulk.h"
+#include "core/floor/ws/lws_in.h"
 
 int lws_parse_ws(struct lws *wsi, uint8_t **buf, size_t len);
 int lws_ws_handshake_client(struct lws *wsi, uint8_t **buf, size_t len);
@@ -57,12 +58,6 @@ static ssize_t take_block(struct lws *wsi, uint8_t *p, size_t n)
 
     if (!is_plain_payload(wsi))
         return 0;
-    if (lwsi_role_server(wsi) && !ws->this_frame_masked) { /* RFC 6455, 5.1; LWS lets it pass */
-        static uint8_t why[] = "unmasked";
-
-        lws_close_reason(wsi, LWS_CLOSE_STATUS_PROTOCOL_ERR, why, sizeof(why) - 1);
-        return -1;
-    }
     if (n > ws->rx_packet_length)
         n = ws->rx_packet_length;
     unmask(ws, p, n);
@@ -74,6 +69,28 @@ static ssize_t take_block(struct lws *wsi, uint8_t *p, size_t n)
         return -1;
     ws->first_fragment = 0;
     return (ssize_t)n;
+}
+
+/* RFC 6455, 5.1: a client masks every frame, a server none. LWS's server lets bare frames pass. */
+static bool is_mask_wrong(struct lws *wsi, uint8_t length)
+{
+    bool masked = length & 0x80, from_server = lwsi_role_client(wsi);
+
+    return wsi->ws && wsi->lws_rx_parse_state == LWS_RXPS_04_FRAME_HDR_LEN &&
+           lwsi_state(wsi) == LRS_ESTABLISHED && masked == from_server;
+}
+
+/* LWS names the reason of a Close only for some violations. */
+static void name_violation(struct lws *wsi, const char *why)
+{
+    uint8_t text[16];
+    size_t n = strlen(why);
+
+    if (!wsi->ws || lwsi_state(wsi) != LRS_ESTABLISHED || wsi->ws->close_in_ping_buffer_len ||
+        n > sizeof(text))
+        return;
+    memcpy(text, why, n);
+    lws_close_reason(wsi, LWS_CLOSE_STATUS_PROTOCOL_ERR, text, n);
 }
 
 static int feed(struct lws *wsi, uint8_t **buf, size_t len, parser_fn *stock)
@@ -90,7 +107,13 @@ static int feed(struct lws *wsi, uint8_t **buf, size_t len, parser_fn *stock)
         *buf += n;
         if (n)
             continue;
+        if (is_mask_wrong(wsi, *was)) {
+            name_violation(wsi, "bad MASK");
+            return -1;
+        }
         ret = stock(wsi, buf, 1);
+        if (ret < 0)
+            name_violation(wsi, "");
         if (ret)
             return ret;
         if (*buf == was) /* still the request's head, or held back by flow control */
@@ -110,4 +133,29 @@ int lws_ws_handshake_client(struct lws *wsi, uint8_t **buf, size_t len)
     if (!lwsi_role_client(wsi))
         return lws_ws_handshake_client_stock(wsi, buf, len);
     return feed(wsi, buf, len, lws_ws_handshake_client_stock);
+}
+
+/* ---- lws_in.h ---- */
+
+bool lws_in_feed(struct lws *wsi, uint8_t *buf, size_t n)
+{
+    return lws_read_h1(wsi, buf, n) >= 0;
+}
+
+bool lws_in_is_between(const struct lws *wsi)
+{
+    return !wsi->ws || (wsi->lws_rx_parse_state == LWS_RXPS_NEW && !wsi->ws->continuation_possible);
+}
+
+void lws_in_kill(struct lws *wsi)
+{
+    wsi->socket_is_permanently_unusable = 1; /* else LWS would say good-bye first, and wait */
+    lws_close_free_wsi(wsi, LWS_CLOSE_STATUS_NOSTATUS, __func__);
+}
+
+const struct lws_retry_bo *lws_in_no_pings(void)
+{
+    static const lws_retry_bo_t policy = {.secs_since_valid_ping = 1}; /* no hang-up: no timer */
+
+    return &policy;
 }

@@ -21,9 +21,18 @@ static struct slot {
 static int slots_cap, slots_end = FD_FIRST, first_free = NO_FD, inuse;
 static const struct lws_os_ops *os_ops;
 
+/* NULL: LWS is gone. It leaves numbers of its own behind, so the table goes whatever it holds. */
 void lws_os_init(const struct lws_os_ops *ops)
 {
     os_ops = ops;
+    if (ops)
+        return;
+    free(slots);
+    slots = NULL;
+    slots_cap = 0;
+    slots_end = FD_FIRST;
+    first_free = NO_FD;
+    inuse = 0;
 }
 
 int lws_os_inuse(void)
