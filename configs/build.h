@@ -1,0 +1,47 @@
+/* configs/build.h - shared by the files that make a model from a typed tree; private to configs/.
+ */
+#ifndef CONFIGS_BUILD_H
+#define CONFIGS_BUILD_H
+
+#include "configs/model.h"
+#include "configs/problem.h"
+
+struct maker {
+    struct config *cfg;
+    struct tree *tree;
+    struct problems *problems;
+    const struct type_names *names;
+    bool lenient;
+    enum rc rc; /* RC_NOMEM once memory ran out */
+};
+
+void *make_array(struct maker *m, const struct value *list,
+                 size_t bytes); /* one more than its items */
+int64_t make_num(const struct value *map, const char *key);
+struct conf_names make_names(struct maker *m, const struct value *map, const char *one,
+                             const char *many);
+struct conf_selector make_selector(const struct value *map);
+/* users of a file: "user password" lines; RC_INVALID told. */
+void make_file_users(struct maker *m, const struct value *file, struct conf_auther *to);
+void make_auth(struct maker *m, const struct value *auth, bool sends, struct conf_auth *to);
+
+enum plugin_kind { PLUGIN_HANDLER, PLUGIN_LISTENER, PLUGIN_CONNECTOR, PLUGIN_DIALER };
+/* Type, tls and auth of a component; its keys are checked by make_check_keys(). */
+void make_plugin(struct maker *m, const struct value *owner, enum plugin_kind kind,
+                 struct conf_plugin *to);
+const struct option *make_table(struct maker *m, enum plugin_kind kind,
+                                const struct conf_plugin *p);
+void make_check_keys(struct maker *m, enum plugin_kind kind, const struct conf_plugin *p,
+                     const struct option *const *tables);
+/* Bypass names must exist and be served. */
+void make_check_bypasses(struct maker *m, const struct value *owner,
+                         const struct conf_names *names);
+/* resolver and hosts of owner: told when missing or not served. */
+void make_check_lookup(struct maker *m, const struct value *owner);
+const struct value *make_find(const struct value *root, const char *section, const char *name);
+
+void make_hops(struct maker *m, const struct value *root);
+void make_chains(struct maker *m, const struct value *root);
+void make_services(struct maker *m, const struct value *root);
+
+#endif

@@ -1,0 +1,223 @@
+/* configs/model_service.c - services with their forwarders. */
+#include "configs/build.h"
+#include "configs/check.h"
+#include <string.h>
+
+#define AT(field) offsetof(struct conf_service_options, field)
+#define HOOK(name, field)                                                                          \
+    {                                                                                              \
+        .key = name, .type = OPTION_LINES, .offset = AT(field),                                    \
+        .help = "commands, without a shell"                                                        \
+    }
+
+const struct option service_options[] = {{.key = "interface",
+                                          .type = OPTION_STRING,
+                                          .offset = AT(interface),
+                                          .help = "device or local address of direct connections"},
+                                         {.key = "so_mark",
+                                          .type = OPTION_INT,
+                                          .offset = AT(mark),
+                                          .min = 0,
+                                          .max = UINT32_MAX,
+                                          .help = "firewall mark of direct connections"},
+                                         HOOK("preUp", pre_up),
+                                         HOOK("postUp", post_up),
+                                         HOOK("preDown", pre_down),
+                                         HOOK("postDown", post_down),
+                                         {.key = "dialTimeout",
+                                          .type = OPTION_DURATION,
+                                          .offset = AT(dial_timeout_ms),
+                                          .def = "15s",
+                                          .min = 1,
+                                          .max = 86400000,
+                                          .help = "limit of one attempt to reach the target"},
+                                         {.key = "ignoreChain",
+                                          .type = OPTION_BOOL,
+                                          .offset = AT(ignore_chain),
+                                          .help = "no chain for this service"},
+                                         {.key = "proxyProtocol",
+                                          .type = OPTION_INT,
+                                          .flags = OPTION_LATER,
+                                          .offset = AT(unused.num),
+                                          .help = "accept a PROXY header"},
+                                         {.key = "netns",
+                                          .type = OPTION_STRING,
+                                          .flags = OPTION_UNSAFE,
+                                          .offset = AT(unused.text),
+                                          .help = "network namespace of the listener"},
+                                         {.key = "netns.out",
+                                          .type = OPTION_STRING,
+                                          .flags = OPTION_UNSAFE,
+                                          .offset = AT(unused.text),
+                                          .help = "network namespace of direct connections"},
+                                         {.key = "enableStats",
+                                          .type = OPTION_BOOL,
+                                          .flags = OPTION_LATER,
+                                          .offset = AT(unused.yes),
+                                          .help = "statistics of the service"},
+                                         {.key = "observePeriod",
+                                          .aliases = "observer.period,observer.observePeriod",
+                                          .type = OPTION_DURATION,
+                                          .flags = OPTION_LATER,
+                                          .offset = AT(unused.num),
+                                          .help = "period of statistics"},
+                                         {.key = "observer.resetTraffic",
+                                          .type = OPTION_BOOL,
+                                          .flags = OPTION_LATER,
+                                          .offset = AT(unused.yes),
+                                          .help = "reset statistics after each report"},
+                                         {.key = "limiter.refreshInterval",
+                                          .aliases = "limiter.cleanupInterval",
+                                          .type = OPTION_DURATION,
+                                          .flags = OPTION_LATER,
+                                          .offset = AT(unused.num),
+                                          .help = "traffic limiter"},
+                                         {.key = "limiter.scope",
+                                          .type = OPTION_STRING,
+                                          .flags = OPTION_LATER,
+                                          .offset = AT(unused.text),
+                                          .help = "traffic limiter"},
+                                         {.key = "labels",
+                                          .type = OPTION_MAP,
+                                          .flags = OPTION_LATER,
+                                          .offset = AT(unused.map),
+                                          .help = "labels of log records"},
+                                         OPTION_END};
+#undef AT
+
+static const struct conf_chain *find_chain(struct maker *m, const struct value *owner)
+{
+    const struct value *v = owner ? value_get(owner, "chain") : NULL;
+    if (!v || v->kind != VALUE_STRING || !*v->text)
+        return NULL;
+    for (size_t i = 0; i < m->cfg->n_chains; i++) {
+        if (strcmp(m->cfg->chains[i].name, v->text) == 0)
+            return &m->cfg->chains[i];
+    }
+    problems_add(m->problems, PROBLEM_ERROR, &v->place,
+                 "chain \"%s\" does not exist: connections go out directly", v->text);
+    return NULL;
+}
+
+/* A missing auther would let everybody in, as in GOST: ours does not start. */
+static void make_authers(struct maker *m, const struct value *handler, struct conf_service *to)
+{
+    if (!handler)
+        return;
+    struct conf_names names = make_names(m, handler, "auther", "authers");
+    const struct value *at = value_get(handler, "auther");
+    if (!at)
+        at = value_get(handler, "authers");
+    to->authers = tree_alloc(m->tree, (names.n + 1) * sizeof *to->authers);
+    for (size_t i = 0; i < names.n && to->authers; i++) {
+        const struct conf_auther *found = NULL;
+        for (size_t k = 0; k < m->cfg->n_authers && !found; k++) {
+            if (strcmp(m->cfg->authers[k].name, names.v[i]) == 0)
+                found = &m->cfg->authers[k];
+        }
+        if (found)
+            to->authers[to->n_authers++] = found;
+        else
+            problems_add(m->problems, PROBLEM_REFUSE, &at->place,
+                         "auther \"%s\" does not exist: everybody would be let in", names.v[i]);
+    }
+}
+
+static void make_forwarder(struct maker *m, const struct value *v, struct conf_forwarder *to)
+{
+    if (!v)
+        return;
+    const struct value *nodes = value_get(v, "nodes");
+    to->selector = make_selector(value_get(v, "selector"));
+    to->targets = make_array(m, nodes, sizeof *to->targets);
+    value_each(node, nodes)
+    {
+        if (!to->targets || node->kind != VALUE_MAP)
+            continue;
+        const char *addr = value_text(node, "addr"), *network = value_text(node, "network");
+        if (!*addr) {
+            problems_add(m->problems, PROBLEM_WARNING, &node->place,
+                         "a forwarder node without addr is left out");
+            continue;
+        }
+        bool has_port = strrchr(addr, ':') && !(addr[0] == '[' && addr[strlen(addr) - 1] == ']');
+        if (!has_port && strcmp(network, "unix") != 0)
+            addr = tree_printf(m->tree, "%s:0", addr);
+        struct conf_target *t = &to->targets[to->n++];
+        *t = (struct conf_target){value_text(node, "name"), addr ? addr : "", network,
+                                  make_names(m, node, "bypass", "bypasses")};
+        make_check_bypasses(m, node, &t->bypasses);
+    }
+}
+
+/* An admission lets nobody in when it is missing, and must not be ignored when it is there. */
+static void check_admission(struct maker *m, const struct value *v)
+{
+    const struct value *at = value_get(v, "admission");
+    if (!at)
+        at = value_get(v, "admissions");
+    if (at)
+        problems_add(m->problems, PROBLEM_REFUSE, &at->place,
+                     "admission is not supported yet, and ignoring it would be unsafe");
+}
+
+static void check_keys(struct maker *m, const struct value *v, const struct conf_service *to)
+{
+    const struct option *const tables[] = {make_table(m, PLUGIN_HANDLER, &to->handler),
+                                           make_table(m, PLUGIN_LISTENER, &to->listener),
+                                           service_options, NULL};
+    if (!tables[0] || !tables[1]) /* a type that is not served: told */
+        return;
+    make_check_keys(m, PLUGIN_HANDLER, &to->handler, tables);
+    make_check_keys(m, PLUGIN_LISTENER, &to->listener, tables);
+    options_check_keys(value_get(v, "metadata"), service_options, tables, "service", m->lenient,
+                       m->problems);
+}
+
+static void make_service(struct maker *m, const struct value *v, size_t index,
+                         struct conf_service *to)
+{
+    const struct value *handler = value_get(v, "handler"), *listener = value_get(v, "listener");
+    const struct value *sockopts = value_get(v, "sockopts");
+    to->place = v->place;
+    to->name = value_text(v, "name");
+    to->addr = value_text(v, "addr");
+    to->resolver = value_text(v, "resolver");
+    to->hosts = value_text(v, "hosts");
+    if (!*to->name) {
+        to->name = tree_printf(m->tree, "service-%zu", index);
+        problems_add(m->problems, PROBLEM_WARNING, &v->place,
+                     "a service without name is called \"%s\"", to->name ? to->name : "");
+    }
+    make_plugin(m, v, PLUGIN_HANDLER, &to->handler);
+    make_plugin(m, v, PLUGIN_LISTENER, &to->listener);
+    to->retries = handler ? make_num(handler, "retries") : 0;
+    to->chain = find_chain(m, handler);
+    to->listener_chain = find_chain(m, listener);
+    make_authers(m, handler, to);
+    to->bypasses = make_names(m, v, "bypass", "bypasses");
+    make_check_bypasses(m, v, &to->bypasses);
+    make_check_lookup(m, v);
+    check_admission(m, v);
+    make_forwarder(m, value_get(v, "forwarder"), &to->forwarder);
+    if (options_fill(service_options, value_get(v, "metadata"), &to->options, m->problems) ==
+        RC_NOMEM)
+        m->rc = RC_NOMEM;
+    to->interface = to->options.interface ? to->options.interface : value_text(v, "interface");
+    int64_t mark = to->options.mark ? to->options.mark : make_num(sockopts, "mark");
+    to->mark = (uint32_t)mark;
+    check_keys(m, v, to);
+}
+
+void make_services(struct maker *m, const struct value *root)
+{
+    const struct value *list = value_get(root, "services");
+    m->cfg->services = make_array(m, list, sizeof *m->cfg->services);
+    size_t index = 0;
+    value_each(item, list)
+    {
+        if (m->cfg->services && item->kind == VALUE_MAP)
+            make_service(m, item, index, &m->cfg->services[m->cfg->n_services++]);
+        index++;
+    }
+}
