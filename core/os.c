@@ -152,10 +152,12 @@ enum rc os_bind_choices(const struct sockopts *so, const struct addr *to, struct
         return diag_errno(diag, errno, "getifaddrs");
     while (*p && n < cap) {
         char item[128];
-        size_t len = strcspn(p, ","), used = len;
+        size_t len, used;
         bool strict;
         int k;
 
+        p += strspn(p, " ");
+        len = used = strcspn(p, ",");
         while (used && (p[used - 1] == ' '))
             used--;
         strict = used && p[used - 1] == '!';
