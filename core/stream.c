@@ -234,6 +234,16 @@ void stream_push(struct stream *s, struct layer *l)
         s->open = false;
 }
 
+void layer_insert(struct layer *l, struct layer *lower)
+{
+    lower->stream = l->stream;
+    lower->above = l;
+    lower->below = l->below;
+    if (l->below)
+        l->below->above = lower;
+    l->below = lower;
+}
+
 static void unlink_layer(struct stream *s, struct layer *l)
 {
     if (l->above)

@@ -154,6 +154,10 @@ enum rc layer_query(struct layer *l, enum layer_query q, void *ret_value);
 bool layer_can(const struct layer *l,
                unsigned event); /* may a call for this event on l succeed now? */
 
+/* For a setup floor in its open(): puts `lower`, not pushed anywhere yet, between l and the floor below
+ * it. One that is not opened must be opened with layer_open(l->below) before l goes on. */
+void layer_insert(struct layer *l, struct layer *lower);
+
 /* Something changed (an fd became ready, a pcb got data, own business began): the stream looks
  * again, from the loop. */
 void layer_wake(struct layer *l);

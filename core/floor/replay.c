@@ -84,20 +84,30 @@ static const struct layer_type replay_type = {
     .query = replay_query,
 };
 
-enum rc replay_push(struct stream *s, const void *data, size_t n)
+struct layer *replay_layer(const void *data, size_t n)
 {
-    struct replay *r;
+    struct replay *r = malloc(sizeof *r + n);
 
-    if (!n)
-        return RC_OK;
-    r = malloc(sizeof *r + n);
     if (!r)
-        return RC_NOMEM;
+        return NULL;
     memset(r, 0, sizeof *r);
     r->layer.type = &replay_type;
     r->layer.opened = true; /* there is nothing to open, and the stream stays open */
     r->to = n;
-    memcpy(r->data, data, n);
-    stream_push(s, &r->layer);
+    if (n)
+        memcpy(r->data, data, n);
+    return &r->layer;
+}
+
+enum rc replay_push(struct stream *s, const void *data, size_t n)
+{
+    struct layer *l;
+
+    if (!n)
+        return RC_OK;
+    l = replay_layer(data, n);
+    if (!l)
+        return RC_NOMEM;
+    stream_push(s, l);
     return RC_OK;
 }

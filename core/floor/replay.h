@@ -9,5 +9,7 @@
 
 /* Copies data. n == 0 is fine (nothing is pushed). RC_NOMEM: the stream is as before. */
 enum rc replay_push(struct stream *s, const void *data, size_t n);
+/* The floor alone, for layer_insert(). NULL: no memory. */
+struct layer *replay_layer(const void *data, size_t n);
 
 #endif
