@@ -1,0 +1,180 @@
+/* connectors/relay_assoc.c - the floor that asks a relay node for a UDP association (BIND and UDP,
+ * 0x82), and what both relay floors share. wire-protocols.md 1.2, 1.3, 1.7.
+ */
+#include "connectors/exchange.h"
+#include "connectors/relay_node.h"
+#include "core/secret.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum state { ST_REQUEST_SEND, ST_HEAD_RECV, ST_FEATURES_RECV, ST_DONE };
+
+struct assoc {
+    struct layer layer;
+    struct exchange x;
+    enum state state;
+    struct addr bound;
+};
+
+enum rc relay_node_request(const struct relay_node *n, enum relay_cmd cmd, bool udp,
+                           const struct target *t, unsigned char **ret_buf, size_t *ret_n)
+{
+    unsigned char buf[RELAY_REQUEST_MAX_BYTES];
+    size_t len;
+    struct relay_request req = {.cmd = (uint8_t)cmd,
+                                .udp = udp,
+                                .has_auth = n->has_auth,
+                                .user = slice_of(n->user),
+                                .pass = slice_of(n->password),
+                                .has_addr = true,
+                                .target = *t};
+    enum rc rc = relay_format_request(&req, buf, sizeof(buf), &len);
+    if (rc != RC_OK)
+        return rc;
+    unsigned char *copy = malloc(len);
+    if (copy != NULL)
+        memcpy(copy, buf, len);
+    secret_wipe(buf, len);
+    if (copy == NULL)
+        return RC_NOMEM;
+    *ret_buf = copy;
+    *ret_n = len;
+    return RC_OK;
+}
+
+static enum rc rc_of_status(unsigned status)
+{
+    switch (status) {
+    case RELAY_OK:
+        return RC_OK;
+    case RELAY_UNAUTHORIZED:
+        return RC_AUTH;
+    case RELAY_FORBIDDEN:
+        return RC_DENIED;
+    case RELAY_TIMEOUT:
+        return RC_TIMEOUT;
+    case RELAY_SERVICE_UNAVAILABLE:
+    case RELAY_HOST_UNREACHABLE:
+    case RELAY_NETWORK_UNREACHABLE:
+    case RELAY_INTERNAL_ERROR:
+        return RC_UNREACH_HOST;
+    default:
+        return RC_PROTO;
+    }
+}
+
+enum rc relay_check_answer(struct layer *l, const unsigned char head[static RELAY_HEAD_BYTES])
+{
+    if (head[0] != 1)
+        return layer_fail(l, RC_PROTO, "version %u in the node's answer", head[0]);
+    enum rc rc = rc_of_status(head[1]);
+    return rc == RC_OK ? rc : layer_fail(l, rc, "the node says: %s", relay_status_text(head[1]));
+}
+
+static enum rc on_features(struct assoc *a, size_t total)
+{
+    struct relay_response resp;
+    size_t used;
+    enum rc rc = exchange_fill(&a->x, total);
+    if (rc != RC_OK)
+        return rc;
+    if (relay_parse_response(a->x.in, a->x.in_n, &resp, &used) != RC_OK)
+        return layer_fail(&a->layer, RC_PROTO, "bad features in the node's answer");
+    if (resp.has_addr && !target_is_name(&resp.addr))
+        a->bound = resp.addr.addr;
+    return RC_OK;
+}
+
+static enum rc assoc_open(struct layer *l)
+{
+    struct assoc *a = (struct assoc *)l;
+    enum rc rc = exchange_check(&a->x);
+    while (rc == RC_OK) {
+        switch (a->state) {
+        case ST_REQUEST_SEND:
+            rc = exchange_flush(&a->x);
+            if (rc == RC_OK)
+                a->state = ST_HEAD_RECV;
+            break;
+        case ST_HEAD_RECV:
+            rc = exchange_fill(&a->x, RELAY_HEAD_BYTES);
+            if (rc == RC_OK)
+                rc = relay_check_answer(l, a->x.in);
+            if (rc == RC_OK)
+                a->state = ST_FEATURES_RECV;
+            break;
+        case ST_FEATURES_RECV:
+            rc = on_features(a, RELAY_HEAD_BYTES + (size_t)(a->x.in[2] << 8 | a->x.in[3]));
+            if (rc == RC_OK)
+                a->state = ST_DONE;
+            break;
+        case ST_DONE:
+            exchange_done(&a->x);
+            return RC_OK;
+        }
+    }
+    return rc;
+}
+
+static unsigned assoc_wants(const struct layer *l, unsigned wish)
+{
+    const struct assoc *a = (const struct assoc *)l;
+    if (wish != STREAM_OPEN)
+        return wish;
+    return a->state == ST_REQUEST_SEND ? STREAM_OUT : STREAM_IN;
+}
+
+static bool assoc_pending(const struct layer *l, unsigned wish)
+{
+    return wish == STREAM_OPEN && exchange_is_late(&((const struct assoc *)l)->x);
+}
+
+static enum rc assoc_query(struct layer *l, enum layer_query q, void *ret_value)
+{
+    const struct assoc *a = (const struct assoc *)l;
+    if (q != QUERY_BOUND_ADDR || a->bound.family == 0)
+        return RC_UNSUPPORTED;
+    *(struct addr *)ret_value = a->bound;
+    return RC_OK;
+}
+
+static void assoc_destroy(struct layer *l, bool aborting)
+{
+    (void)aborting;
+    exchange_done(&((struct assoc *)l)->x);
+}
+
+static const struct layer_type assoc_type = {
+    .name = "relay",
+    .open = assoc_open,
+    .wants = assoc_wants,
+    .pending = assoc_pending,
+    .query = assoc_query,
+    .destroy = assoc_destroy,
+};
+
+enum rc relay_assoc_push(const struct relay_node *n, struct stream *s, int64_t limit_ms)
+{
+    static const uint8_t any[4] = {0, 0, 0, 0};
+    struct target t;
+    struct addr wildcard = addr_v4(any, 0);
+    unsigned char *req;
+    size_t len;
+    struct assoc *a = calloc(1, sizeof(*a));
+    if (a == NULL)
+        return RC_NOMEM;
+    target_from_addr(&t, &wildcard);
+    enum rc rc = relay_node_request(n, RELAY_BIND, true, &t, &req, &len);
+    if (rc != RC_OK) {
+        free(a);
+        return rc;
+    }
+    a->layer.type = &assoc_type;
+    exchange_init(&a->x, stream_loop(s), &a->layer, limit_ms);
+    memcpy(a->x.out, req, len);
+    a->x.out_n = len;
+    secret_wipe(req, len);
+    free(req);
+    stream_push(s, &a->layer);
+    return RC_OK;
+}
