@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { END_BUF_BYTES = 70000, RAW_BYTES = 1 << 20 };
+enum { END_BUF_BYTES = 70000, RAW_BYTES = 1 << 17 };
 
 struct end {
     struct stream *s;

@@ -71,13 +71,20 @@ static ssize_t take_block(struct lws *wsi, uint8_t *p, size_t n)
     return (ssize_t)n;
 }
 
-/* RFC 6455, 5.1: a client masks every frame, a server none. LWS's server lets bare frames pass. */
-static bool is_mask_wrong(struct lws *wsi, uint8_t length)
+/* What a byte of a frame's head may not say, and LWS lets pass. NULL: fine.
+ * RFC 6455, 5.1: a client masks every frame, a server none. 5.2: reserved bits belong to
+ * extensions, of which there are none; LWS's server, built without them, still takes the first. */
+static const char *violation(struct lws *wsi, uint8_t byte)
 {
-    bool masked = length & 0x80, from_server = lwsi_role_client(wsi);
+    bool masked = byte & 0x80, from_server = lwsi_role_client(wsi);
 
-    return wsi->ws && wsi->lws_rx_parse_state == LWS_RXPS_04_FRAME_HDR_LEN &&
-           lwsi_state(wsi) == LRS_ESTABLISHED && masked == from_server;
+    if (!wsi->ws || lwsi_state(wsi) != LRS_ESTABLISHED)
+        return NULL;
+    if (wsi->lws_rx_parse_state == LWS_RXPS_NEW && (byte & 0x70))
+        return "rsv bits";
+    if (wsi->lws_rx_parse_state == LWS_RXPS_04_FRAME_HDR_LEN && masked == from_server)
+        return "bad MASK";
+    return NULL;
 }
 
 /* LWS names the reason of a Close only for some violations. */
@@ -100,6 +107,7 @@ static int feed(struct lws *wsi, uint8_t **buf, size_t len, parser_fn *stock)
     while (*buf < end) {
         uint8_t *was = *buf;
         ssize_t n = take_block(wsi, was, (size_t)(end - was));
+        const char *why;
         int ret;
 
         if (n < 0)
@@ -107,8 +115,9 @@ static int feed(struct lws *wsi, uint8_t **buf, size_t len, parser_fn *stock)
         *buf += n;
         if (n)
             continue;
-        if (is_mask_wrong(wsi, *was)) {
-            name_violation(wsi, "bad MASK");
+        why = violation(wsi, *was);
+        if (why) {
+            name_violation(wsi, why);
             return -1;
         }
         ret = stock(wsi, buf, 1);

@@ -147,10 +147,19 @@ static enum rc ws_recv(struct layer *l, void *buf, size_t cap, size_t *ret_n)
 
 /* ---- sending */
 
+/* A send that fails would end the stream: not before the owner has read what came before the end.
+ */
+static bool must_read_first(const struct ws *w)
+{
+    return (w->final != RC_OK || w->codec.got_close) && ws_queue_bytes(&w->codec.in);
+}
+
 static enum rc can_send(struct ws *w)
 {
     enum rc rc;
 
+    if (must_read_first(w))
+        return RC_AGAIN;
     if (w->final != RC_OK)
         return ws_report(w);
     if (w->codec.got_close || !w->codec.wsi)
@@ -336,22 +345,21 @@ static unsigned ws_wants(const struct layer *l, unsigned wish)
 {
     const struct ws *w = (const struct ws *)l;
 
-    if (wish != STREAM_OPEN)
-        return wish;
-    return w->state == ST_REQUEST_SEND || w->state == ST_ANSWER_SEND ? STREAM_OUT : STREAM_IN;
+    if (wish == STREAM_OPEN)
+        return w->state == ST_REQUEST_SEND || w->state == ST_ANSWER_SEND ? STREAM_OUT : STREAM_IN;
+    return wish == STREAM_OUT && must_read_first(w) ? 0 : wish;
 }
 
 static bool ws_pending(const struct layer *l, unsigned wish)
 {
     const struct ws *w = (const struct ws *)l;
+    bool ended = w->final != RC_OK || w->codec.got_close;
 
-    if (w->final != RC_OK)
-        return true;
     if (w->state != ST_UP)
-        return w->state == ST_BEGIN && (wish & STREAM_OPEN);
-    if ((wish & STREAM_IN) && (ws_queue_bytes(&w->codec.in) || w->eof || w->codec.got_close))
+        return ended || (w->state == ST_BEGIN && (wish & STREAM_OPEN));
+    if ((wish & STREAM_IN) && (ended || w->eof || ws_queue_bytes(&w->codec.in)))
         return true;
-    return (wish & STREAM_OUT) && w->codec.got_close;
+    return (wish & STREAM_OUT) && ended && !must_read_first(w);
 }
 
 static enum rc ws_query(struct layer *l, enum layer_query q, void *ret_value)
