@@ -165,16 +165,11 @@ static unsigned possible(const struct stream *s)
     return ready;
 }
 
-/* Layers with business of their own: the lower ones first, so that what they free is there for the
- * upper ones. A layer's run() may not close the stream. */
-static void run_layers(struct layer *l)
+/* A layer's run() may not close the stream. */
+static void run_layer(struct layer *l)
 {
-    unsigned needs;
+    unsigned needs = l->type->needs ? l->type->needs(l) : 0;
 
-    if (!l)
-        return;
-    run_layers(l->below);
-    needs = l->type->needs ? l->type->needs(l) : 0;
     if (needs && l->below) {
         if (((needs & STREAM_IN) && layer_can(l->below, STREAM_IN)) ||
             ((needs & STREAM_OUT) && layer_can(l->below, STREAM_OUT)))
@@ -182,6 +177,27 @@ static void run_layers(struct layer *l)
     } else if (needs) {
         if (l->type->ready(l, needs))
             l->type->run(l);
+    }
+}
+
+/* Layers with business of their own: the lower ones first, so that what they free is there for the
+ * upper ones. */
+static void run_layers(struct layer *l)
+{
+    if (!l)
+        return;
+    run_layers(l->below);
+    run_layer(l);
+}
+
+/* What was accepted leaves as far as it can without waiting: the upper ones first, because what
+ * they say last passes the lower ones. */
+static void leave_layers(struct layer *l)
+{
+    for (; l; l = l->below) {
+        run_layer(l);
+        if (l->type->leave && l->opened)
+            l->type->leave(l);
     }
 }
 
@@ -355,7 +371,7 @@ static void end(struct stream *s, bool aborting)
     if (!s || s->closed)
         return;
     if (!aborting)
-        run_layers(s->top); /* what was accepted leaves as far as it can without waiting */
+        leave_layers(s->top);
     s->closed = true;
     s->want = 0;
     s->fn = NULL;

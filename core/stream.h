@@ -126,6 +126,9 @@ struct layer_type {
      * waits for; 0: none. After the state changed by itself, call layer_wake(). NULL: never any. */
     unsigned (*needs)(const struct layer *l);
     void (*run)(struct layer *l); /* from the loop, when what needs() named may be possible */
+    /* The stream is being closed in order: hand what is held back and the last words
+     * (close_notify) to the floor below, without waiting. Top floor first. NULL: nothing to say. */
+    void (*leave)(struct layer *l);
     enum rc (*query)(struct layer *l, enum layer_query q,
                      void *ret_value); /* RC_UNSUPPORTED: ask below */
     /* Own memory only; accepts half-built; never calls the floor below. aborting: end with a reset
