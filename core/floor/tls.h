@@ -17,9 +17,10 @@ struct tls_cfg {
     char *cert_file, *key_file, *ca_file;
     bool secure;       /* client: verify chain and name */
     char *server_name; /* client: SNI and checked name; NULL: the node's host */
-    char *pin;         /* ours, client: "sha256:HEX or base64" of the peer's SubjectPublicKeyInfo */
-    char *min_version, *max_version; /* VersionTLS12, VersionTLS13; others: warning */
-    struct strlist alpn;
+    char *pin;         /* ours, client: "sha256:HEX or base64" of the peer's SubjectPublicKeyInfo,
+                          a comma list; with it nothing else is checked */
+    char *min_version, *max_version;    /* VersionTLS12, VersionTLS13; others: warning */
+    struct strlist alpn, cipher_suites; /* cipher_suites: accepted, no effect yet */
     /* generated server certificate */
     int64_t validity_ms;
     char *common_name, *organization;
@@ -39,6 +40,13 @@ enum rc tls_server_new(const struct tls_cfg *cfg, struct tls_ctx **ret_ctx, stru
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx *ctx);
 bool tls_ctx_verifies(const struct tls_ctx *ctx); /* false: the operator is warned at start */
+/* A sentence for the operator at start (certificate not stored, version word not known); NULL:
+ * none. */
+const char *tls_ctx_note(const struct tls_ctx *ctx);
+/* Our own certificate as clients would pin it, "sha256:HEX"; false: there is none. */
+enum { TLS_PIN_TEXT_MAX = 72 };
+bool tls_ctx_pin(const struct tls_ctx *ctx, char *buf, size_t cap);
+void tls_ctx_handshakes(const struct tls_ctx *ctx, uint64_t *ret_full, uint64_t *ret_resumed);
 
 /* name: SNI when the configuration names none (an IP literal is never sent). session_key: tickets
  * are kept per key (the node's address); NULL: none. NULL: no memory. */
