@@ -6,7 +6,7 @@
 /* Raw text that GOST leaves in hop.metadata after its effect elsewhere. */
 static const char tls_keys[] =
     "tls.certFile,certFile,cert,tls.keyFile,keyFile,key,tls.caFile,caFile,ca,"
-    "tls.secure,secure,tls.servername,serverName";
+    "tls.secure,secure,tls.servername,serverName,tls.pin,pin";
 
 static struct value *tls_object(struct cmdline *c, const struct url *u, struct value *query)
 {
@@ -27,9 +27,10 @@ static struct value *tls_object(struct cmdline *c, const struct url *u, struct v
     struct value *server_name = value_get(tls, "serverName");
     if (!name && server_name)
         server_name->flags |= VALUE_DERIVED;
+    cmdline_put(c, tls, "pin", cmdline_take_text(query, "tls.pin,pin"), &u->place);
     cmdline_drop(query, tls_keys);
     return value_get(tls, "secure") || value_get(tls, "certFile") || value_get(tls, "caFile") ||
-                   server_name
+                   value_get(tls, "pin") || server_name
                ? tls
                : NULL;
 }
@@ -128,9 +129,13 @@ enum rc cmdline_node(struct cmdline *c, const char *name, const char *text, size
     rc = cmdline_auth(c, &u, u.query, &auth);
     if (rc != RC_OK)
         return rc;
-    static const char *const consumed[] = {"tls.certFile,certFile,cert", "tls.keyFile,keyFile,key",
-                                           "tls.caFile,caFile,ca",       "tls.secure,secure",
-                                           "tls.servername,servername",  NULL};
+    static const char *const consumed[] = {"tls.certFile,certFile,cert",
+                                           "tls.keyFile,keyFile,key",
+                                           "tls.caFile,caFile,ca",
+                                           "tls.secure,secure",
+                                           "tls.servername,servername",
+                                           "tls.pin,pin",
+                                           NULL};
     for (size_t i = 0; consumed[i]; i++)
         (void)cmdline_take(u.query, consumed[i]);
     value_put(hop, "metadata", hop_metadata(c, u.query));

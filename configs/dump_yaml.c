@@ -86,37 +86,28 @@ static bool has_indicator(const char *s)
     return false;
 }
 
+/* Line ends other than \n are always escaped. */
 static enum style style_of(const char *s, bool is_key)
 {
-    bool special = false, space_break = false, break_space = false, tab = false, lines = false;
+    bool special = false, space_break = false;
     uint32_t before = 0;
     size_t len = strlen(s), n;
     for (size_t i = 0; i < len; i += n) {
         uint32_t c = utf8_next(s + i, &n);
-        bool is_break = c == '\n' || c == 0x2028 || c == 0x2029;
-        tab = tab || c == '\t';
-        special = special || (c != '\t' && !is_printable(c));
-        lines = lines || is_break;
-        space_break = space_break || (is_break && before == ' ');
-        break_space =
-            break_space || (c == ' ' && (before == '\n' || before == 0x2028 || before == 0x2029));
+        special = special || (c != '\t' && !is_printable(c)) || c == 0x2028 || c == 0x2029;
+        space_break = space_break || (c == '\n' && before == ' ');
         before = c;
     }
-    if (len == 0)
+    if (len == 0 || special || space_break)
         return STYLE_DOUBLE;
-    bool no_single = break_space || space_break || tab || special;
-    if (strchr(s, '\n')) {
-        bool no_block = space_break || special || s[len - 1] == ' ';
-        return is_key || no_block ? STYLE_DOUBLE : STYLE_BLOCK;
-    }
+    if (strchr(s, '\n'))
+        return is_key || s[len - 1] == ' ' ? STYLE_DOUBLE : STYLE_BLOCK;
     int64_t num;
     double real;
     char buf[SCALAR_TEXT_MAX];
-    if (scalar_resolve(s, &num, &real, buf) != VALUE_STRING || was_yaml11(s))
+    if (scalar_resolve(s, &num, &real, buf) != VALUE_STRING || was_yaml11(s) || strchr(s, '\t'))
         return STYLE_DOUBLE;
-    if (no_single)
-        return STYLE_DOUBLE;
-    if (lines || s[0] == ' ' || s[len - 1] == ' ' || has_indicator(s))
+    if (s[0] == ' ' || s[len - 1] == ' ' || has_indicator(s))
         return STYLE_SINGLE;
     return STYLE_PLAIN;
 }

@@ -108,7 +108,8 @@ static unsigned distance(const char *a, const char *b)
 void nearest_try(struct nearest *n, const char *known)
 {
     unsigned d = distance(n->word, known);
-    if (d < n->distance) {
+    bool fuller = d == n->distance && n->best && strlen(known) > strlen(n->best);
+    if (d < n->distance || fuller) {
         n->distance = d;
         n->best = known;
     }

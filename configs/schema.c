@@ -57,14 +57,14 @@ static const struct schema schema_auth = {
     "auth", FIELDS(STR("username", 0), STR("password", 0), STR("file", 0))};
 
 static const struct schema schema_tls_options = {
-    "tls options", FIELDS(STR("minVersion", 0), STR("maxVersion", 0), LIST("cipherSuites", LATER),
-                          LIST("alpn", 0))};
+    "tls options",
+    FIELDS(STR("minVersion", 0), STR("maxVersion", 0), LIST("cipherSuites", 0), LIST("alpn", 0))};
 
 static const struct schema schema_tls = {
     "tls", FIELDS(STR("certFile", 0), STR("keyFile", 0), STR("caFile", 0), BOOL("secure", 0),
                   STR("serverName", 0), OBJ("options", 0, &schema_tls_options), DUR("validity", 0),
-                  STR("commonName", 0), STR("organization", 0), BOOL("rejectUnknownSNI", UNSAFE),
-                  LIST("serverNames", LATER))};
+                  STR("commonName", 0), STR("organization", 0), BOOL("rejectUnknownSNI", 0),
+                  LIST("serverNames", 0), STR("pin", 0))}; /* ours: digest of the peer's key */
 
 static const struct schema schema_plugin = {
     "plugin", FIELDS(STR("type", ALWAYS), STR("addr", ALWAYS), OBJ("tls", 0, &schema_tls),
