@@ -20,6 +20,7 @@ struct router;
 struct stream;
 struct tls_cfg;
 struct tungo;
+struct target;
 
 struct handler_setup {
     struct loop *loop;
@@ -30,6 +31,9 @@ struct handler_setup {
     const struct tls_cfg *tls;   /* never NULL; socks5's TLS methods */
     struct forwarder *forwarder; /* NULL: none; lives longer than the handler (chain/forwarder.h) */
     struct tungo *tungo;         /* only for the tungo handler */
+    /* The service's bypass: is this target excluded? network: "tcp" or "udp". NULL: no rule. */
+    bool (*bypassed)(void *arg, const char *network, const struct target *t);
+    void *bypassed_arg; /* lives longer than the handler */
 };
 
 struct handler_type {
