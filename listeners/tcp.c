@@ -1,0 +1,61 @@
+/* listeners/tcp.c - plain TCP. gost-config.md 10.1. */
+#include "listeners/accept.h"
+#include "listeners/types.h"
+#include <stdlib.h>
+
+struct tcp_options {
+    struct accept_options accept;
+};
+
+static const struct option options[] = {
+    {.key = "reuseport",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct tcp_options, accept.reuseport),
+     .help = "several processes may listen on the port"},
+    ACCEPT_OPTIONS(tcp_options, accept),
+    OPTION_END,
+};
+
+static enum rc tcp_open(struct listener *l, const struct listener_setup *setup, struct diag *diag)
+{
+    const struct tcp_options *cfg = l->cfg;
+    struct acceptor *a = calloc(1, sizeof *a);
+    if (!a)
+        return diag_set(diag, RC_NOMEM, "no memory");
+    l->state = a;
+    return acceptor_open(a, setup, &cfg->accept, diag);
+}
+
+static enum rc start(struct listener *l, const struct listener_events *ev, struct diag *diag)
+{
+    return acceptor_start(l->state, ev, diag);
+}
+
+static void stop(struct listener *l)
+{
+    if (l->state)
+        acceptor_stop(l->state);
+}
+
+static void done(struct listener *l)
+{
+    stop(l);
+    free(l->state);
+    l->state = NULL;
+}
+
+static const char *where(const struct listener *l, char *buf, size_t cap)
+{
+    return acceptor_where(l->state, buf, cap);
+}
+
+const struct listener_type listener_tcp = {
+    .name = "tcp",
+    .options = options,
+    .cfg_bytes = sizeof(struct tcp_options),
+    .open = tcp_open,
+    .start = start,
+    .stop = stop,
+    .done = done,
+    .where = where,
+};
