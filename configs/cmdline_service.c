@@ -14,11 +14,6 @@ struct builder {
     struct cmdline_map maps[3]; /* handler, listener, service */
 };
 
-static bool is_in(const char *word, const char *const *words)
-{
-    return word_in(word, words);
-}
-
 static void add_target(struct builder *b, const char *addr)
 {
     struct value *node = value_new(b->c->tree, VALUE_MAP, &b->u.place);
@@ -61,7 +56,7 @@ static enum rc read_targets(struct builder *b)
         text = text[n] ? text + n + 1 : NULL;
     }
     if (is_forward && strcmp(b->handler, "relay") != 0)
-        b->handler = is_in(b->listener, own_names) ? b->listener : "forward";
+        b->handler = word_in(b->listener, own_names) ? b->listener : "forward";
     if (strcmp(b->listener, "stdio") == 0 && !is_forward && *b->u.host) {
         add_target(b, b->u.host);
         if (strcmp(b->handler, "auto") == 0)
@@ -110,7 +105,7 @@ static void read_dns(struct builder *b)
 
 /* A parameter of handler.metadata became a field: it leaves there, its copies stay without effect.
  */
-static const struct value *consume(struct builder *b, struct cmdline_map *maps, const char *key)
+static const struct value *consume(struct cmdline_map *maps, const char *key)
 {
     const struct value *v = cmdline_take(maps[0].map, key);
     (void)value_drop(maps[0].map, key);
@@ -119,7 +114,6 @@ static const struct value *consume(struct builder *b, struct cmdline_map *maps, 
         if (copy && (copy->flags & VALUE_FROM_URL))
             copy->flags |= VALUE_MOVED;
     }
-    (void)b;
     return v;
 }
 
@@ -128,7 +122,7 @@ static int64_t consume_int(struct builder *b, struct cmdline_map *maps, const ch
 {
     int64_t n = cmdline_take_int(b->c, maps[0].map, key);
     if (n > 0) {
-        (void)consume(b, maps, key);
+        (void)consume(maps, key);
     } else {
         for (size_t i = 1; i < 3; i++)
             (void)cmdline_take(maps[i].map, key);
@@ -159,7 +153,7 @@ static void read_limits(struct builder *b, struct value *service, struct cmdline
     struct tree *t = b->c->tree;
     bool any = false;
     for (size_t i = 0; i < 4; i++) {
-        const struct value *v = consume(b, maps, keys[i]);
+        const struct value *v = consume(maps, keys[i]);
         sizes[i] = v ? v->text : "";
         any = any || v;
     }
@@ -174,7 +168,7 @@ static void read_limits(struct builder *b, struct value *service, struct cmdline
     const struct value *rate = cmdline_take(maps[0].map, "rlimiter");
     double real = 0;
     if (rate && scalar_parse_float(rate->text, &real) && real > 0) {
-        (void)consume(b, maps, "rlimiter");
+        (void)consume(maps, "rlimiter");
         put_limiter(b, service, "rlimiters", "rlimiter",
                     tree_printf(t, "$ %s", scalar_format_float(real, FLOAT_FULL, number)), NULL);
     } else if (rate) {
@@ -191,21 +185,21 @@ static void read_objects(struct builder *b, struct value *service, struct value 
     int64_t retries = consume_int(b, maps, "retries");
     if (retries > 0)
         value_put(handler, "retries", value_int(c->tree, VALUE_INT, retries, at));
-    const struct value *v = consume(b, maps, "admission");
+    const struct value *v = consume(maps, "admission");
     if (v)
         cmdline_put(c, service, "admission", cmdline_bypass(c, "admissions", "admission", v),
                     &v->place);
-    v = consume(b, maps, "bypass");
+    v = consume(maps, "bypass");
     if (v)
         cmdline_put(c, service, "bypass", cmdline_bypass(c, "bypasses", "bypass", v), &v->place);
-    v = consume(b, maps, "resolver");
+    v = consume(maps, "resolver");
     if (v) {
         const char *prefer = cmdline_take_text(maps[0].map, "prefer");
         for (size_t i = 1; i < 3; i++)
             (void)cmdline_take(maps[i].map, "prefer");
         cmdline_put(c, service, "resolver", cmdline_resolver(c, v, prefer), &v->place);
     }
-    v = consume(b, maps, "hosts");
+    v = consume(maps, "hosts");
     if (v)
         cmdline_put(c, service, "hosts", cmdline_hosts(c, v), &v->place);
     read_limits(b, service, maps);

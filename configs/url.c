@@ -208,22 +208,34 @@ static const char *parse_scheme(struct tree *t, const char *s, size_t *ret_len)
     return scheme && strcmp(scheme, "https") == 0 ? "http+tls" : scheme;
 }
 
+/* A raw / ? or # in a password ends the authority too early: what follows has the @, what we see is
+ * the user part. */
+static bool hides_user(const char *authority, size_t len)
+{
+    const char *rest = authority + len, *at = strchr(rest, '@');
+    if (!at)
+        return false;
+    const char *colon = memrchr(authority, ':', len);
+    bool port = !colon || strspn(colon + 1, "-0123456789") >= (size_t)(rest - colon - 1);
+    return !port || (size_t)(at - rest) < strcspn(rest, "?#");
+}
+
 /* What messages show: no user part, no query. */
 static void set_place(struct tree *t, const char *name, const char *text, struct url *u)
 {
     const char *sep = strstr(text, "://"), *start = sep ? sep + 3 : text;
     size_t len = strcspn(start, "/?#");
-    for (size_t i = len; i > 0; i--) {
-        if (start[i - 1] != '@')
-            continue;
-        start += i;
-        len -= i;
-        break;
+    const char *at = memrchr(start, '@', len);
+    if (at) {
+        len -= (size_t)(at + 1 - start);
+        start = at + 1;
+    } else if (hides_user(start, len)) {
+        start = "...";
+        len = 3;
     }
-    if (len > 80)
-        len = 80;
     int scheme_len = sep && sep - text < 40 ? (int)(sep + 3 - text) : 0;
-    char *shown = tree_printf(t, "%s \"%.*s%.*s\"", name, scheme_len, text, (int)len, start);
+    int shown_len = (int)(len < 80 ? len : 80);
+    char *shown = tree_printf(t, "%s \"%.*s%.*s\"", name, scheme_len, text, shown_len, start);
     for (char *c = shown; c && *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7F)
             *c = '?';
