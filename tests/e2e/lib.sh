@@ -11,7 +11,9 @@ work=$(mktemp -d)
 tag=cg$$
 C=${tag}c S=${tag}s T=${tag}t
 SERVER=10.90.1.1 SERVER6=fd90:1::1 TARGET=10.90.9.9 TARGET6=fd90:9::9
-passed=0 failed=0 pids=
+passed=0 failed=0 pids= mine=
+# the sanitizers cost much: big transfers are for the plain program
+case $CGOST in */asan/*) slow=1 BIG=$((32 << 20)) ;; *) slow= BIG=$((256 << 20)) ;; esac
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:exitcode=99} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
 # --- the verdicts
@@ -25,6 +27,8 @@ check() { # description command...
 	if "$@" >"$work/check.out" 2>&1; then ok "$what"; else bad "$what: $(tail -n 1 "$work/check.out" | cut -c1-200)"; fi
 }
 same() { if [ "$2" = "$3" ]; then ok "$1"; else bad "$1: expected '$2', got '$3'"; fi; }
+
+skip() { echo "$*" && trap - EXIT && rm -rf "$work" && exit 77; } # what can't run here, before anything was started
 
 # --- the net
 inside() { ns=$1 && shift && ip netns exec "$ns" "$@"; }
@@ -46,6 +50,22 @@ net_up() {
 	ip -n "$S" route add "$TARGET/32" via 10.90.2.2
 	ip -n "$S" -6 route add "$TARGET6/128" via fd90:2::2
 }
+# the client reaches the target without cgost too, by its default route
+net_route() {
+	inside "$S" sh -c 'cd /proc/sys/net && echo 1 >ipv4/ip_forward && echo 1 >ipv6/conf/all/forwarding && echo 0 >ipv4/icmp_ratelimit && echo 0 >ipv6/icmp/ratelimit'
+	ip -n "$T" route add 10.90.1.0/24 via 10.90.2.1
+	ip -n "$T" -6 route add fd90:1::/64 via fd90:2::1
+}
+# what must be as before at the end: call it when the net is ready and none of our programs runs
+net_state() {
+	for n in "$C" "$S"; do
+		ip -n "$n" -o link show | sed 's/^[0-9]*: \([^ :@]*\).*/link \1/'
+		ip -n "$n" -4 route show table all | sed 's/ *$//'
+		ip -n "$n" -6 route show table all | grep -v 'fe80\|ff00\|expires' | sed 's/ *$//'
+		ip -n "$n" rule show && ip -n "$n" -6 rule show
+	done
+}
+net_mark() { net_state >"$work/net.before"; }
 addr() { n=$1 d=$2 && shift 2 && for a; do case $a in *:*) ip -n "$n" addr add "$a" dev "$d" nodad ;; *) ip -n "$n" addr add "$a" dev "$d" ;; esac; done && ip -n "$n" link set "$d" up; }
 
 # --- programs: start NAME NAMESPACE COMMAND...; the log is $work/NAME.log, the pid $pid
@@ -55,8 +75,23 @@ start() {
 	pid=$! && pids="$pid $pids"
 	eval "pid_$(echo "$name" | tr -c 'a-z0-9\n' _)=$pid"
 }
-stop_pid() { # waits for it; its exit status is $status
-	kill "$1" 2>/dev/null
+# cgost NAME NAMESPACE ARGUMENT...: the program under test; must end with status 0
+cgost() {
+	name=$1 ns=$2 && shift 2
+	start "$name" "$ns" "$CGOST" "$@"
+	mine="$mine $pid"
+}
+ended() { case $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) in '' | Z*) ;; *) false ;; esac; }
+stop_pid() { # [signal]: waits for it; its exit status is $status
+	kill "-${2:-TERM}" "$1" 2>/dev/null
+	reap "$1"
+}
+reap() { # waits, at most 15 s, for the end of a program; its exit status is $status
+	end=$(($(date +%s) + 15))
+	until ended "$1"; do
+		[ "$(date +%s)" -lt "$end" ] || { bad "process $1 does not end" && kill -9 "$1"; break; }
+		sleep 0.02
+	done
 	wait "$1" 2>/dev/null
 	status=$?
 	left= && for p in $pids; do [ "$p" = "$1" ] || left="$left $p"; done
@@ -78,12 +113,39 @@ target_up() {
 }
 cpu_ms() { awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) * 1000 / hz }' "/proc/$1/stat"; }
 fds() { ls "/proc/$1/fd" 2>/dev/null | wc -l; }
+few_fds() { [ "$(fds "$1")" -le "$2" ]; }
+# fds_back NAME PID COUNT SECONDS: no more descriptors than COUNT, soon
+fds_back() { if wait_for "$1: back to $3 descriptors (now $(fds "$2"))" "$4" few_fds "$2" "$3"; then ok "$1: descriptors back to $3"; fi; }
+probe() { inside "$C" timeout 100 python3 "$here/tests/tools/probe.py" "$@"; }
+
+# --- tungo in the client: device "tungo", routes of the target's nets into it. tungo_up NAME [QUERY] [ARGUMENT...]
+tungo_url() { echo "tungo://:0?name=tungo&net=192.168.123.1/24,fd12:3::1/64&route=10.90.9.0/24,fd90:9::/64&interface=c0${1:+&$1}"; }
+tungo_up() {
+	name=$1 query=${2:-} && shift 2
+	cgost "$name" "$C" -L "$(tungo_url "$query")" "$@"
+	tungo_is_up
+}
+routed() { ip -n "$C" route get "$1" | grep -q 'dev tungo'; }
+tungo_is_up() { wait_for "device" 10 device_up "$C" tungo && wait_for "route" 5 routed "$TARGET" && wait_for "route" 5 routed "$TARGET6"; }
+# relay_up NAME QUERY: a relay+wss server in the server's namespace; $RELAY is its node
+RELAY="relay+wss://demo:demo-only@$SERVER:443"
+relay_up() {
+	cgost "$1" "$S" -L "relay+wss://demo:demo-only@:443${2:+?$2}"
+	wait_for "$1" 10 listens "$S" 443
+}
 
 # --- the end: programs stop by SIGTERM with status 0 and no sanitizer report; then nothing of ours is left
 finish() {
 	trap - EXIT INT TERM
 	for p in $pids; do kill "$p" 2>/dev/null; done
-	for p in $pids; do wait "$p" 2>/dev/null; done
+	for p in $pids; do
+		reap "$p"
+		case " $mine " in *" $p "*) [ "$status" = 0 ] || bad "a program ended with status $status" ;; esac
+	done
+	if [ -e "$work/net.before" ]; then
+		net_state >"$work/net.after"
+		check "devices and routes as before" diff "$work/net.before" "$work/net.after"
+	fi
 	if grep -lE 'Sanitizer|runtime error:|cgost: bug:' "$work"/*.log >"$work/reports" 2>/dev/null; then
 		bad "sanitizer reports"
 		grep -hE -A 12 'ERROR: |runtime error:|cgost: bug:' "$work"/*.log | head -n 40

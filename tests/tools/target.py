@@ -7,6 +7,7 @@ TCP  80    GET /bytes/N: N bytes of a known pattern (also /file.bin: 256 MiB); H
      7     echo, half-close aware: answers EOF only after the client's EOF
      9     sink: reads to EOF, answers "COUNT SHA256\n", closes
      19    "chargen N\n" in: N bytes of the pattern, then FIN, then reads to EOF
+     20    "NAME\n" in: "bye\n", then FIN at once, then reads to EOF; GET /late/NAME then says "COUNT SHA256\n" (empty before)
      25    speaks first: "220 hello\r\n", then echoes lines
      2     resets as soon as a byte came
 UDP  7     echo
@@ -36,7 +37,7 @@ def pattern_file(n):
     return fd
 
 
-FILES, LOCK = {}, threading.Lock()
+FILES, LATE, LOCK = {}, {}, threading.Lock()
 
 
 class Tcp(socketserver.BaseRequestHandler):
@@ -44,7 +45,7 @@ class Tcp(socketserver.BaseRequestHandler):
         s, port = self.request, self.server.server_address[1]
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            {80: self.http, 7: self.echo, 9: self.sink, 19: self.chargen, 25: self.first, 2: self.reset, 53: self.dns}[port](s)
+            {80: self.http, 7: self.echo, 9: self.sink, 19: self.chargen, 20: self.late, 25: self.first, 2: self.reset, 53: self.dns}[port](s)
         except OSError:
             pass
 
@@ -95,8 +96,13 @@ class Tcp(socketserver.BaseRequestHandler):
             elif path == "/file.bin":
                 n = 256 << 20
             else:
-                body = f"{s.getsockname()[0]} {head.get(b'host', b'-').decode()} {path} from {self.client_address[0]}\n".encode()
+                if path.startswith("/late/"):
+                    body = LATE.get(path[6:], b"")
+                else:
+                    body = f"{s.getsockname()[0]} {head.get(b'host', b'-').decode()} {path} from {self.client_address[0]}\n".encode()
                 s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + (b"" if method == b"HEAD" else body))
+                if head.get(b"connection", b"").lower() == b"close":
+                    return
                 continue
             s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Type: application/octet-stream\r\n\r\n" % n)
             if method != b"HEAD":
@@ -135,6 +141,17 @@ class Tcp(socketserver.BaseRequestHandler):
         while s.recv(65536):
             pass
 
+    def late(self, s):
+        lines = self.lines(s)
+        name = next(lines, b"").decode()
+        s.sendall(b"bye\n")
+        s.shutdown(socket.SHUT_WR)
+        n, h = len(self.rest), hashlib.sha256(self.rest)
+        while d := s.recv(1 << 20):
+            n += len(d)
+            h.update(d)
+        LATE[name] = f"{n} {h.hexdigest()}\n".encode()
+
     def first(self, s):
         s.sendall(b"220 hello\r\n")
         for line in self.lines(s):
@@ -143,6 +160,7 @@ class Tcp(socketserver.BaseRequestHandler):
     def reset(self, s):
         s.recv(1)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()  # before socketserver's own shutdown() can send a FIN
 
     def dns(self, s):
         head = s.recv(2, socket.MSG_WAITALL)
@@ -192,7 +210,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     sel = selectors.DefaultSelector()
     for addr in a.addr or ["127.0.0.1"]:
-        for port in (80, 7, 9, 19, 25, 2, 53):
+        for port in (80, 7, 9, 19, 20, 25, 2, 53):
             threading.Thread(target=Server(addr, port).serve_forever, daemon=True).start()
         for port in (7, 53, 1069):
             sel.register(udp_socket(addr, port), selectors.EVENT_READ, port)
