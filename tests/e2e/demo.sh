@@ -13,7 +13,6 @@ target_up
 note "Three machines (network namespaces): client 10.90.1.2, server 10.90.1.1, target $TARGET behind the server, which routes nothing."
 if inside "$C" curl -s -m 2 -o /dev/null "http://$TARGET/"; then bad "the target is reachable without cgost"; else ok "without cgost the client cannot reach $TARGET"; fi
 
-mkdir "$work/home" && export HOME="$work/home"
 if [ "$mode" = yaml ]; then
 	start server "$S" "$CGOST" -C "$here/configs/demo-server.yaml"
 	wait_for "server" 10 listens "$S" 443

@@ -11,8 +11,10 @@ first HOST               the target speaks first
 reset HOST               a reset of the target is seen as one
 error HOST PORT NAMES MS connecting fails with one of NAMES (ECONNREFUSED|socks 5|http 503|closed) within MS
 flows HOST COUNT MAX     COUNT echo flows of random length at once
-live HOST COUNT READY    COUNT flows that echo until they break; READY is made when all run; says how they ended
+live HOST COUNT READY    COUNT flows that echo until they break; READY then says how many rounds each has done at least
 hold HOST PORT COUNT READY   connects COUNT times, makes READY, then waits for SIGTERM
+slow HOST PORT TEXT MIN MAX  sends TEXT (\\x escapes) and then a byte now and then, as a client that never ends its request:
+                         the other side must close after MIN and before MAX seconds
 udp HOST SIZE...         one socket, echo of each size
 udpmany HOST SOCKETS ROUNDS  many sockets, each with one datagram under way
 udpbig HOST SIZE         an answer of SIZE bytes to a short question
@@ -254,21 +256,21 @@ def flows(host, count, most):
 
 
 def live(host, count, ready):
-    count, ends, lock, running = int(count), {}, threading.Lock(), [0]
+    count, ends, lock, rounds = int(count), {}, threading.Lock(), [0] * int(count)
 
     def one(i):
         s = connect(host, 7)
-        block, rounds = os.urandom(2000), 0
+        block = os.urandom(2000)
         try:
             while True:
                 s.sendall(block)
                 need(take(s, len(block)) == block, "other bytes")
-                rounds += 1
-                if rounds == 1:
-                    with lock:
-                        running[0] += 1
-                        if running[0] == count:
-                            open(ready, "w").close()
+                rounds[i] += 1
+                if i == 0 or rounds[i] == 1:
+                    with lock, open(ready + ".new", "w") as f:
+                        f.write(f"{min(rounds)}\n")
+                    if min(rounds):
+                        os.replace(ready + ".new", ready)
                 time.sleep(0.02)
         except (OSError, Bad) as e:
             with lock:
@@ -284,6 +286,31 @@ def hold(host, port, count, ready):
     open(ready, "w").close()
     signal.sigwait([signal.SIGTERM])
     return f"{len(kept)} held"
+
+
+def slow(host, port, text, least, most):
+    s = connect(host, int(port))
+    begin = time.monotonic()
+    data = iter(text.encode().decode("unicode_escape").encode("latin-1"))
+    took, end = 0.0, "still open"
+    while took < float(most):
+        try:
+            s.send(bytes([next(data, 97)]))
+            if data.__length_hint__():
+                continue
+            s.settimeout(0.2)
+            d = s.recv(4096)
+            if not d:
+                end = "closed"
+        except TimeoutError:
+            pass
+        except OSError as e:
+            end = name_of(e)
+        took = time.monotonic() - begin
+        if end != "still open":
+            break
+    need(float(least) <= took <= float(most) and end != "still open", f"{end} after {took:.1f} s, not {least} to {most} s")
+    return f"{end} after {took:.1f} s"
 
 
 class Udp:
@@ -352,7 +379,7 @@ p = argparse.ArgumentParser()
 p.add_argument("--via", type=urlsplit)
 p.add_argument("--seconds", type=float, default=30)
 p.add_argument("--seed", type=int, default=1)
-p.add_argument("verb", choices="up down echo late first reset error flows live hold udp udpmany udpbig udplate".split())
+p.add_argument("verb", choices="up down echo late first reset error flows live hold slow udp udpmany udpbig udplate".split())
 p.add_argument("arguments", nargs="*")
 opt = p.parse_args()
 threading.stack_size(1 << 17)
