@@ -1,0 +1,86 @@
+/* listeners/tungo/inlet.c - where one packet of the device goes: gate, then TCP, UDP, ICMP or
+ * reassembly. See inside.h.
+ */
+#include "core/log.h"
+#include "listeners/tungo/fragment.h"
+#include "listeners/tungo/inside.h"
+#include "listeners/tungo/netstack.h"
+#include "listeners/tungo/rxbuf.h"
+#include "listeners/tungo/udp.h"
+
+/* Does a new flow go to one of our own nodes? Then our own dial came back by the device's routes,
+ * and accepting it would dial again, for ever. */
+static bool is_loop(struct tungo *t, const struct packet *p)
+{
+    char text[ADDR_TEXT_MAX];
+
+    if (!t->is_node || !t->is_node(t->is_node_arg, &p->dst))
+        return false;
+    t->stats.loops++;
+    if (!t->loop_told)
+        log_write(LOG_ERROR, (struct log_field[]){F_STR("service", t->service), LOG_END},
+                  "routing loop: the connection to the node %s comes back through %s; give the "
+                  "node an interface or a mark (interface=auto), or a route past the device",
+                  addr_format(&p->dst, text, sizeof text), t->setup.device.name);
+    t->loop_told = true;
+    return true;
+}
+
+static void on_tcp(struct tungo *t, struct packet *p, struct rxbuf *b)
+{
+    bool is_syn = (p->tcp_flags & (TCPFLAG_SYN | TCPFLAG_ACK)) == TCPFLAG_SYN;
+
+    if (is_syn && is_loop(t, p)) {
+        icmp_refuse(&t->icmp, p->ip, p->bytes, RC_UNREACH_HOST, loop_now_ms(t->loop));
+        rxbuf_free(b);
+        return;
+    }
+    netstack_packet(t->net, p, b);
+}
+
+static void on_icmp(struct tungo *t, struct packet *p)
+{
+    struct icmp_note note;
+
+    if (icmp_packet(&t->icmp, p) || !icmp_note_parse(p, &note))
+        return;
+    if (note.proto == IPPROTO_TCP && note.kind == ICMP_NOTE_TOO_BIG)
+        netstack_too_big(t->net, &note);
+    else if (note.proto == IPPROTO_UDP && note.kind == ICMP_NOTE_UNREACHABLE)
+        tungo_udp_client_gone(t->udp, &note.dst);
+}
+
+static void on_fragment(struct tungo *t, const struct packet *p)
+{
+    uint8_t *ip;
+    size_t n;
+
+    if (reassembly_add(t->fragments, p->ip, p->bytes, p->l4, loop_now_ms(t->loop), &ip, &n) ==
+        REASSEMBLY_DONE)
+        inlet_packet(t, NULL, ip, n, NULL);
+}
+
+void inlet_packet(struct tungo *t, struct rxbuf *b, uint8_t *data, size_t n,
+                  const struct virtio_net_hdr *vh)
+{
+    struct packet p;
+
+    switch (gate_check(&t->gate, data, n, vh, &p)) {
+    case GATE_TCP:
+        on_tcp(t, &p, b);
+        return;
+    case GATE_UDP:
+        tungo_udp_packet(t->udp, &p);
+        break;
+    case GATE_ICMP:
+        on_icmp(t, &p);
+        break;
+    case GATE_FRAGMENT:
+        on_fragment(t, &p);
+        break;
+    case GATE_DROP:
+        t->stats.dropped[p.why]++;
+        break;
+    }
+    rxbuf_free(b);
+}

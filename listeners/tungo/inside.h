@@ -1,0 +1,90 @@
+/* listeners/tungo/inside.h - what the parts of the tungo listener share: struct tungo. Nobody
+ * outside of this folder includes it.
+ */
+#ifndef LISTENERS_TUNGO_INSIDE_H
+#define LISTENERS_TUNGO_INSIDE_H
+
+#include "core/host/setup.h"
+#include "core/loop.h"
+#include "core/option.h"
+#include "core/os.h"
+#include "listeners/listener.h"
+#include "listeners/tungo/blocks.h"
+#include "listeners/tungo/device_io.h"
+#include "listeners/tungo/gate.h"
+#include "listeners/tungo/icmp.h"
+#include "listeners/tungo/tungo.h"
+
+struct netstack;
+struct reassembly;
+struct rxbuf;
+struct tungo_udp;
+
+/* The listener's options as configs/ fills them in (gost-config.md 4.1). */
+struct tungo_options {
+    char *name;
+    struct netlist net;
+    int64_t mtu;
+    char *gw;
+    struct netlist route;
+    struct strlist routes; /* "CIDR" or "CIDR GATEWAY" */
+    struct strlist dns;
+    char *peer, *guid; /* other systems */
+    bool offload, guard;
+    int icmp; /* 0: answer echoes, 1: do not */
+};
+
+struct tungo_stats {
+    uint64_t read_packets, read_bytes, written_packets, written_bytes;
+    uint64_t dropped[DROP_REASONS]; /* by the gate */
+    uint64_t lost_writes, loops;
+};
+
+struct tungo {
+    struct loop *loop;
+    const char *service;
+    const struct tungo_options *options;
+    struct tungo_events events; /* on_flow NULL: not set yet */
+    struct tungo_cfg cfg;
+    bool (*is_node)(void *arg, const struct addr *a);
+    void *is_node_arg;
+    struct listener_events up; /* on_returned, on_broken */
+
+    struct setup setup; /* device, addresses, routes */
+    struct setup_cfg setup_cfg;
+    struct setup_route *routes; /* setup_cfg points to these */
+    struct addr *dns;
+    char *netns, *where;
+    char mtu_text[12], *addr_text; /* for the hooks' environment */
+    struct tun_caps caps;
+    struct gate_cfg gate;
+    struct hotfd hot;    /* the device's descriptor */
+    struct job again;    /* the batch was full: go on reading */
+    struct timer reopen; /* the device is lost: try to make it again */
+    bool open, started, reading, loop_told;
+    struct rxbuf *spare;
+
+    struct netstack *net;
+    struct tungo_udp *udp;
+    struct icmp icmp;
+    struct reassembly *fragments;
+    struct tungo_stats stats;
+};
+
+/* device_io.c */
+void device_io_probe(struct tungo *t);    /* the device is open: caps */
+enum rc device_io_start(struct tungo *t); /* begin to read it */
+void device_io_stop(struct tungo *t);
+
+/* inlet.c: one packet that was read; takes b (NULL: somebody else's memory). */
+void inlet_packet(struct tungo *t, struct rxbuf *b, uint8_t *data, size_t n,
+                  const struct virtio_net_hdr *vh);
+
+/* plan.c: from options to what core/host shall do. Errors name the option. */
+enum rc plan_make(struct tungo *t, const struct sockopts *so, struct diag *diag);
+void plan_free(struct tungo *t);
+
+/* tungo.c: reading found the device gone. Not from inside a flow's call. */
+void tungo_device_lost(struct tungo *t);
+
+#endif

@@ -1,0 +1,399 @@
+/* listeners/tungo/netstack.c - flows, mounting, and the way of a packet into lwIP. See netstack.h.
+ *
+ * What lwIP calls is in netpcb.c, its timers are in ticks.c.
+ */
+#include "listeners/tungo/netstack.h"
+#include "core/wire/ip.h"
+#include "listeners/tungo/gate.h"
+#include "listeners/tungo/icmp.h"
+#include "listeners/tungo/inside.h"
+#include "listeners/tungo/netlayer.h"
+#include "listeners/tungo/offload.h"
+#include "listeners/tungo/recovery.h"
+#include "listeners/tungo/rxbuf.h"
+#include "lwip/init.h"
+#include "lwip/ip.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+#include <stdlib.h>
+
+enum {
+    USED_STEP_MS = 1000, /* a busy flow moves in the order of use once a second */
+    OOSEQ_MAX = 4096     /* segments kept out of order: more are one-byte ones sent on purpose */
+};
+
+uint32_t netstack_window_above_64k = NETSTACK_WINDOW_BYTES - UINT16_MAX;
+
+/* --- life */
+
+static err_t on_output4(struct netif *netif, struct pbuf *p, const ip4_addr_t *to)
+{
+    struct netstack *ns = netif->state;
+
+    (void)to;
+    return offload_send(ns->tungo, netstack_flow_of(netif), p) ? ERR_OK : ERR_IF;
+}
+
+static err_t on_output6(struct netif *netif, struct pbuf *p, const ip6_addr_t *to)
+{
+    struct netstack *ns = netif->state;
+
+    (void)to;
+    return offload_send(ns->tungo, netstack_flow_of(netif), p) ? ERR_OK : ERR_IF;
+}
+
+static err_t on_netif_init(struct netif *netif)
+{
+    netif->name[0] = 't';
+    netif->name[1] = 'n';
+    netif->output = on_output4;
+    netif->output_ip6 = on_output6;
+    netif->flags = NETIF_FLAG_LINK_UP;
+    return ERR_OK;
+}
+
+static void on_turn_end(struct job *job);
+
+struct netstack *netstack_new(struct loop *loop, struct tungo *t)
+{
+    struct netstack *ns = calloc(1, sizeof *ns);
+    ip4_addr_t own, mask, none;
+
+    if (!ns)
+        return NULL;
+    ns->loop = loop;
+    ns->tungo = t;
+    if (!netpcb_listener() || !flowtab_init(&ns->table)) {
+        free(ns);
+        return NULL;
+    }
+    blocks_init(&ns->blocks, loop, NETSTACK_BLOCKS_MAX);
+    list_init(&ns->turn);
+    job_init(&ns->turn_end, on_turn_end);
+    ticks_init(ns);
+    idle_init(ns);
+    parking_init(ns);
+    netstack_set_buffers(ns, 0, 0);
+    /* lwIP wants an address before it routes; no packet carries it */
+    IP4_ADDR(&own, 192, 0, 0, 8);
+    IP4_ADDR(&mask, 255, 255, 255, 255);
+    IP4_ADDR(&none, 0, 0, 0, 0);
+    netif_default = NULL; /* one netif is all it knows: mounting swaps it */
+    netif_add(&ns->netif, &own, &mask, &none, ns, on_netif_init, ip_input);
+    netif_set_up(&ns->netif);
+    NETIF_SET_CHECKSUM_CTRL(&ns->netif, 0); /* the gate checks, the device completes */
+    return ns;
+}
+
+void netstack_free(struct netstack *ns)
+{
+    if (!ns)
+        return;
+    parking_done(ns);
+    while (ns->table.oldest)
+        flow_kill(LIST_OWNER(ns->table.oldest, struct tungo_flow, entry), RC_CANCELED);
+    ticks_done(ns);
+    idle_done(ns);
+    job_cancel(&ns->turn_end);
+    flowtab_done(&ns->table);
+    blocks_done(&ns->blocks);
+    netif_default = &ns->netif;
+    netif_remove(&ns->netif);
+    netif_default = NULL;
+    free(ns);
+}
+
+void netstack_set_mtu(struct netstack *ns, uint32_t mtu)
+{
+    ns->netif.mtu = ns->netif.mtu6 = (u16_t)mtu;
+}
+
+static uint32_t buffer_bytes(uint32_t asked)
+{
+    if (!asked)
+        return NETSTACK_WINDOW_BYTES;
+    if (asked < UINT16_MAX)
+        return UINT16_MAX; /* what a client without window scaling is told anyway */
+    return asked < NETSTACK_BUFFER_MAX ? asked : NETSTACK_BUFFER_MAX;
+}
+
+void netstack_set_buffers(struct netstack *ns, uint32_t receive_bytes, uint32_t send_bytes)
+{
+    ns->window_bytes = buffer_bytes(receive_bytes);
+    ns->send_bytes = buffer_bytes(send_bytes);
+}
+
+/* --- mounting */
+
+void netstack_mount(struct netstack *ns, struct tungo_flow *f)
+{
+    BUG_ON(tcp_active_pcbs || tcp_tw_pcbs); /* lwIP is not re-entered */
+    netif_default = &ns->netif;
+    netstack_window_above_64k = ns->window_bytes - UINT16_MAX;
+    tcp_ticks = (u32_t)(loop_now_ms(ns->loop) / TCP_SLOW_INTERVAL);
+    netpcb_listener()->callback_arg = f;
+    if (f && f->pcb) {
+        tcp_active_pcbs = f->pcb;
+        f->pcb->next = NULL;
+    }
+}
+
+/* Sequence number of the first byte that lwIP may still send. */
+static uint32_t first_needed(const struct tcp_pcb *pcb)
+{
+    uint32_t seq = pcb->snd_lbb;
+
+    if (pcb->unsent)
+        seq = lwip_ntohl(pcb->unsent->tcphdr->seqno);
+    if (pcb->unacked) {
+        uint32_t unacked = lwip_ntohl(pcb->unacked->tcphdr->seqno);
+        if ((int32_t)(unacked - seq) < 0)
+            seq = unacked;
+    }
+    return seq;
+}
+
+void netstack_unmount(struct netstack *ns, struct tungo_flow *f)
+{
+    if (tcp_tw_pcbs) {
+        /* nothing comes late through a TUN: TIME_WAIT ends here, without a packet */
+        tcp_tw_pcbs->next = NULL;
+        tcp_abort(tcp_tw_pcbs);
+    }
+    tcp_active_pcbs = NULL;
+    if (!f)
+        return;
+    if (f->pcb) {
+        sendq_release(&f->tx, &ns->blocks, first_needed(f->pcb));
+        if (ticks_are_needed(f))
+            ticks_add_slow(f);
+    } else {
+        flow_wake(f);
+    }
+    flow_settle(f);
+}
+
+/* --- packets */
+
+/* Tells lwIP what its own IP layer would have found; p's payload begins with the IP header. */
+static void enter_tcp(struct netstack *ns, struct pbuf *p, size_t l4)
+{
+    uint8_t *ip = p->payload;
+
+    ip_data.current_netif = ip_data.current_input_netif = &ns->netif;
+    ip_data.current_ip_header_tot_len = (u16_t)l4;
+    if (packet_version(ip) == 6) {
+        struct ip6_hdr *h = (struct ip6_hdr *)(void *)ip;
+        ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_dest, h->dest);
+        ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_src, h->src);
+        ip_data.current_ip6_header = h;
+        ip_data.current_ip4_header = NULL;
+    } else {
+        struct ip_hdr *h = (struct ip_hdr *)(void *)ip;
+        ip_addr_copy_from_ip4(ip_data.current_iphdr_dest, h->dest);
+        ip_addr_copy_from_ip4(ip_data.current_iphdr_src, h->src);
+        ip_data.current_ip4_header = h;
+        ip_data.current_ip6_header = NULL;
+    }
+    pbuf_remove_header(p, l4);
+    tcp_input(p, &ns->netif);
+    ip_data.current_ip4_header = NULL;
+    ip_data.current_ip6_header = NULL;
+}
+
+void netstack_give_syn(struct netstack *ns, struct tungo_flow *f, const struct parked *k,
+                       bool refuse)
+{
+    struct pbuf *p = pbuf_alloc(PBUF_RAW, k->n, PBUF_RAM);
+
+    if (!p) {
+        ns->stats.no_memory++;
+        if (f) {
+            f->failed = RC_NOMEM;
+            flow_settle(f);
+        }
+        return;
+    }
+    memcpy(p->payload, k->syn, k->n);
+    netstack_mount(ns, f);
+    /* port 0 is nobody's: lwIP answers with a reset */
+    netpcb_listener()->local_port = refuse ? 0 : k->target.port;
+    enter_tcp(ns, p, k->l4);
+    netstack_unmount(ns, f);
+}
+
+/* Nobody knows this flow: a reset, unless it is one. */
+static void stray(struct netstack *ns, const struct packet *p, struct rxbuf *b)
+{
+    struct pbuf *q;
+
+    ns->stats.strays++;
+    if ((p->tcp_flags & TCPFLAG_RST) || !(q = rxbuf_to_pbuf(b, p->ip, p->bytes))) {
+        if (p->tcp_flags & TCPFLAG_RST)
+            rxbuf_free(b);
+        return;
+    }
+    netstack_mount(ns, NULL);
+    netpcb_listener()->local_port = 0;
+    enter_tcp(ns, q, p->l4);
+    netstack_unmount(ns, NULL);
+}
+
+static void after_input(struct tungo_flow *f)
+{
+    struct tcp_pcb *pcb = f->pcb;
+
+    offload_keep_mss(f);
+    recovery_after_input(f);
+    if (pcb->flags & TF_ACK_DELAY) {
+        tcp_clear_flags(pcb, TF_ACK_DELAY);
+        f->ack_due = true;
+        if (list_is_empty(&f->in_turn))
+            list_append(&f->ns->turn, &f->in_turn);
+    }
+    if (f->blocked_out && (netlayer_room(f) || f->shut_wanted))
+        flow_wake(f);
+}
+
+/* More segments out of order than an honest client sends? */
+static bool too_many_ooseq(struct tungo_flow *f, const struct packet *p)
+{
+    if (!f->pcb->ooseq) {
+        f->n_ooseq = 0;
+    } else if (p->payload < p->bytes &&
+               packet_rd32(p->ip + p->l4 + TCP_AT_SEQ) != f->pcb->rcv_nxt) {
+        if (f->n_ooseq >= OOSEQ_MAX)
+            return true;
+        f->n_ooseq++;
+    }
+    return false;
+}
+
+static void feed(struct tungo_flow *f, const struct packet *p, struct rxbuf *b)
+{
+    struct netstack *ns = f->ns;
+    uint64_t now = loop_now_ms(ns->loop);
+    struct pbuf *q;
+
+    if (now - f->heard_ms >= USED_STEP_MS)
+        flowtab_used(&ns->table, &f->entry);
+    f->heard_ms = now;
+    f->probes = 0;
+    if (too_many_ooseq(f, p)) {
+        ns->stats.dropped_ooseq++;
+        rxbuf_free(b);
+        return;
+    }
+    recovery_before_input(f, p);
+    q = rxbuf_to_pbuf(b, p->ip, p->bytes);
+    if (!q) {
+        ns->stats.no_memory++;
+        return; /* as if it had been lost */
+    }
+    netstack_mount(ns, f);
+    enter_tcp(ns, q, p->l4);
+    if (f->pcb)
+        after_input(f);
+    netstack_unmount(ns, f);
+}
+
+/* A SYN for a 4-tuple that has a pcb. true: the old flow is out of the way. */
+static bool replaces(struct tungo_flow *f, const struct packet *p)
+{
+    const struct tcp_pcb *pcb = f->pcb;
+    uint32_t seq = packet_rd32(p->ip + p->l4 + TCP_AT_SEQ);
+
+    if (pcb->state == SYN_RCVD) {
+        if (seq == pcb->rcv_nxt - 1)
+            return false; /* the same SYN again: lwIP repeats its answer */
+    } else {
+        bool in_window = seq - pcb->rcv_nxt < pcb->rcv_wnd;
+        bool over = !f->layer || pcb->state == CLOSE_WAIT || pcb->state == LAST_ACK ||
+                    pcb->state == FIN_WAIT_2 || pcb->state == CLOSING;
+        if (in_window || !over)
+            return false; /* lwIP answers with an acknowledgement; a reset of the client follows */
+    }
+    if (f->failed == RC_OK)
+        f->failed = RC_RESET;
+    netstack_mount(f->ns, f);
+    tcp_abandon(f->pcb, 0);
+    netstack_unmount(f->ns, f);
+    return true;
+}
+
+void netstack_packet(struct netstack *ns, struct packet *p, struct rxbuf *b)
+{
+    struct flow_key key = flow_key_of(&p->src, &p->dst);
+    struct tungo_flow *f = flow_find(ns, &key);
+    bool is_syn =
+        (p->tcp_flags & (TCPFLAG_SYN | TCPFLAG_ACK | TCPFLAG_RST | TCPFLAG_FIN)) == TCPFLAG_SYN;
+
+    if (f && f->state == FLOW_PARKED) {
+        parking_packet(f, p);
+        rxbuf_free(b);
+        return;
+    }
+    if (f && !(is_syn && replaces(f, p))) {
+        feed(f, p, b);
+        return;
+    }
+    if (!is_syn) {
+        stray(ns, p, b);
+        return;
+    }
+    if (ns->table.n >= NETSTACK_FLOWS_MAX) {
+        ns->stats.evicted++;
+        flow_kill(LIST_OWNER(ns->table.oldest, struct tungo_flow, entry), RC_LIMIT);
+    }
+    parking_add(ns, p);
+    rxbuf_free(b);
+}
+
+/* --- acknowledgements of a turn */
+
+static void turn_flow(struct tungo_flow *f)
+{
+    struct netstack *ns = f->ns;
+
+    if (!f->ack_due || !f->pcb)
+        return;
+    f->ack_due = false;
+    uint32_t due = f->pcb->rcv_nxt - f->acked_to;
+    if (due >= 2u * f->mss) {
+        netstack_mount(ns, f);
+        netstack_ack(f);
+        netstack_unmount(ns, f);
+    } else if (due) {
+        ticks_add_ack(f); /* the answer may carry it */
+    }
+}
+
+static void on_turn_end(struct job *job)
+{
+    struct netstack *ns = LIST_OWNER(job, struct netstack, turn_end);
+
+    while (!list_is_empty(&ns->turn)) {
+        struct tungo_flow *f = LIST_OWNER(ns->turn.next, struct tungo_flow, in_turn);
+        list_remove(&f->in_turn);
+        turn_flow(f);
+    }
+}
+
+void netstack_batch_end(struct netstack *ns)
+{
+    if (!list_is_empty(&ns->turn))
+        job_post(ns->loop, &ns->turn_end);
+}
+
+void netstack_too_big(struct netstack *ns, const struct icmp_note *note)
+{
+    struct flow_key key = flow_key_of(&note->dst, &note->src);
+    struct tungo_flow *f = flow_find(ns, &key);
+
+    if (!f || !f->pcb)
+        return;
+    /* only what is on its way can have been too long: others guess (RFC 5927 7) */
+    if (note->seq - f->pcb->lastack > f->pcb->snd_nxt - f->pcb->lastack)
+        return;
+    offload_shrink_mss(f, note->mtu);
+}

@@ -1,0 +1,105 @@
+/* listeners/tungo/netstack.h - TCP for any destination on stock lwIP, one pcb at a time.
+ *
+ * lwIP searches its lists for every packet. Here the flow table (ours) finds the flow, and around
+ * each entry into lwIP the lists contain just that flow's pcb: the flow is *mounted*. So the cost
+ * is the same at 10 and at 50,000 flows. No lwIP call without mounting: tcp_abort, tcp_close and
+ * tcp_shutdown unlink from the lists too.
+ *
+ * Owner: the listener, one netstack per device; lwIP's globals are shared by all of a process,
+ * which is why mounting also sets the netif and the window. Threads: one. Upward calls: the
+ * listener's events for parked SYNs; everything else wakes a layer.
+ */
+#ifndef LISTENERS_TUNGO_NETSTACK_H
+#define LISTENERS_TUNGO_NETSTACK_H
+
+#include "core/list.h"
+#include "listeners/tungo/blocks.h"
+#include "listeners/tungo/flow.h"
+#include "listeners/tungo/idle.h"
+#include "listeners/tungo/syn.h"
+#include "listeners/tungo/tungo.h"
+#include "lwip/netif.h"
+
+struct icmp_note;
+struct packet;
+struct rxbuf;
+struct tungo;
+
+enum {
+    NETSTACK_FLOWS_MAX = 65536, /* past it the flow unused for longest goes */
+    NETSTACK_BLOCKS_MAX = 4096, /* 272 MiB of packets and bytes under way */
+    NETSTACK_TICK_MS = 50, /* acknowledgements put off; every second one is lwIP's slow timer */
+    NETSTACK_WINDOW_BYTES = 1 << 20,
+    NETSTACK_BUFFER_MAX = 4 << 20, /* of either direction of a flow */
+};
+
+struct netstack_stats {
+    uint64_t flows, refused, evicted, resets, strays, keepalive_ends, no_memory, dropped_ooseq;
+};
+
+struct netstack {
+    struct loop *loop;
+    struct tungo *tungo;
+    struct netif netif;
+    struct blocks blocks;
+    struct flowtab table;
+    struct list turn;    /* flows that a packet came for in this turn */
+    struct list ticks;   /* flows with something lwIP's slow timer must look at */
+    struct list acks;    /* flows with a small acknowledgement due at the next tick */
+    struct job turn_end; /* runs behind the layers' jobs */
+    struct timer tick;   /* only while ticks or acks has somebody */
+    unsigned n_ticks;
+    struct idle idle;
+    struct parking parking;
+    uint32_t window_bytes, send_bytes;
+    struct tungo_flow *mounted;
+    struct netstack_stats stats;
+};
+
+/* NULL: no memory. */
+struct netstack *netstack_new(struct loop *loop, struct tungo *t);
+void netstack_free(struct netstack *ns); /* resets every flow; layers learn RC_CANCELED */
+void netstack_set_mtu(struct netstack *ns, uint32_t mtu);
+/* Receive window and send room of new flows, 0: the defaults. */
+void netstack_set_buffers(struct netstack *ns, uint32_t receive_bytes, uint32_t send_bytes);
+
+/* One packet that the gate passed as GATE_TCP. b: the buffer it lies in, NULL: somebody else's
+ * memory, used during the call only. Takes b. */
+void netstack_packet(struct netstack *ns, struct packet *p, struct rxbuf *b);
+/* After a batch of packets: acknowledgements, once the layers have had their jobs. */
+void netstack_batch_end(struct netstack *ns);
+/* A router told that a segment of ours is too long for its next link. */
+void netstack_too_big(struct netstack *ns, const struct icmp_note *note);
+
+/* --- for the parts of the netstack */
+
+/* Shows f's pcb to lwIP, and nothing else. f NULL or without pcb: nothing at all. */
+void netstack_mount(struct netstack *ns, struct tungo_flow *f);
+/* Ends what went to TIME_WAIT, releases what is acknowledged, lists f where it needs it, settles
+ * it. f may be FLOW_DEAD afterwards. */
+void netstack_unmount(struct netstack *ns, struct tungo_flow *f);
+/* Gives a stored SYN to lwIP. f->pcb is set if it was taken; refuse: f is NULL, lwIP answers it
+ * with a reset. */
+void netstack_give_syn(struct netstack *ns, struct tungo_flow *f, const struct parked *k,
+                       bool refuse);
+/* Hands committed bytes, and the FIN behind them, to lwIP. f is mounted. */
+void netstack_push(struct tungo_flow *f);
+/* Bytes were consumed: opens the window, says so when it is worth a packet. f is not mounted. */
+void netstack_credit(struct tungo_flow *f, size_t n);
+/* An acknowledgement now, if one is due. f is mounted. */
+void netstack_ack(struct tungo_flow *f);
+/* The flow behind an output of lwIP, from the hints of its netif; NULL: none. */
+struct tungo_flow *netstack_flow_of(const struct netif *netif);
+
+/* ticks.c: the timer runs while somebody needs it. */
+void ticks_init(struct netstack *ns);
+void ticks_done(struct netstack *ns);
+void ticks_add_ack(struct tungo_flow *f);
+void ticks_add_slow(struct tungo_flow *f);
+bool ticks_are_needed(const struct tungo_flow *f); /* by lwIP's slow timer; f has a pcb */
+
+/* pcb.c: what lwIP calls. The listening pcb of the process; NULL: no memory. */
+struct tcp_pcb_listen;
+struct tcp_pcb_listen *netpcb_listener(void);
+
+#endif

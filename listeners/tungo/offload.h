@@ -1,0 +1,32 @@
+/* listeners/tungo/offload.h - super-segments: what lets one write carry 64 KB to the client.
+ *
+ * lwIP is told a larger MSS than the client's (a multiple of it below 64 KB), so its segments are
+ * super-segments; the virtio header carries the real one and the kernel cuts (where the device
+ * cannot, the cutting is done here). lwIP takes an MSS option from any segment, so the raised value
+ * is put back after every tcp_input.
+ */
+#ifndef LISTENERS_TUNGO_OFFLOAD_H
+#define LISTENERS_TUNGO_OFFLOAD_H
+
+#include <linux/virtio_net.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pbuf;
+struct tungo;
+struct tungo_flow;
+
+enum { MSS_MIN = 88 /* a SYN may say 1; Linux never offers less than this */ };
+
+/* The pcb is new: clamps the client's MSS, keeps it and raises lwIP's. */
+void offload_raise_mss(struct tungo_flow *f);
+void offload_keep_mss(struct tungo_flow *f); /* after every tcp_input, before any tcp_write */
+/* A link on the way carries only `mtu` bytes: the real MSS shrinks. */
+void offload_shrink_mss(struct tungo_flow *f, uint32_t mtu);
+
+/* An IP packet of lwIP (header in the first pbuf) to the device. f: NULL for a reset without flow.
+ * false: lost. */
+bool offload_send(struct tungo *t, struct tungo_flow *f, struct pbuf *p);
+
+#endif

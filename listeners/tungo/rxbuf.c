@@ -1,0 +1,46 @@
+/* listeners/tungo/rxbuf.c - see rxbuf.h. */
+#include "listeners/tungo/rxbuf.h"
+#include <string.h>
+
+enum { COPY_BYTES = RXBUF_DATA_BYTES / 4 };
+
+struct rxbuf *rxbuf_new(struct blocks *blocks)
+{
+    struct rxbuf *b = blocks_get(blocks);
+
+    if (b) {
+        b->blocks = blocks;
+        b->spare = false;
+    }
+    return b;
+}
+
+void rxbuf_free(struct rxbuf *b)
+{
+    if (b && !b->spare)
+        blocks_put(b->blocks, b);
+}
+
+static void on_pbuf_free(struct pbuf *p)
+{
+    rxbuf_free((struct rxbuf *)p); /* pc is the first member */
+}
+
+struct pbuf *rxbuf_to_pbuf(struct rxbuf *b, uint8_t *ip, size_t n)
+{
+    struct pbuf *p = NULL;
+
+    if (b && n >= COPY_BYTES && n <= UINT16_MAX && !b->spare) {
+        b->pc.custom_free_function = on_pbuf_free;
+        return pbuf_alloced_custom(PBUF_RAW, (u16_t)n, PBUF_REF, &b->pc, ip, UINT16_MAX);
+    }
+    if (n < UINT16_MAX && !(b && n >= COPY_BYTES)) /* longer ones do not fit a pbuf */
+        p = pbuf_alloc(PBUF_RAW, (u16_t)(n + 1), PBUF_RAM);
+    if (p) {
+        memcpy(p->payload, ip, n);
+        ((uint8_t *)p->payload)[n] = 0; /* the spare byte */
+        p->len = p->tot_len = (u16_t)n;
+    }
+    rxbuf_free(b);
+    return p;
+}

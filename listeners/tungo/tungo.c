@@ -1,0 +1,300 @@
+/* listeners/tungo/tungo.c - the tungo listener: makes the device, reads it once somebody handles
+ * its flows, makes it again when it was lost.
+ *
+ * Flows, associations and parked SYNs outlive a lost device: what they send meanwhile counts as
+ * lost on the way. gost-config.md 4.1, 4.3; DESIGN 5.
+ */
+#include "core/log.h"
+#include "listeners/tungo/fragment.h"
+#include "listeners/tungo/inside.h"
+#include "listeners/tungo/netstack.h"
+#include "listeners/tungo/rxbuf.h"
+#include "listeners/tungo/udp.h"
+#include "listeners/types.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REOPEN_MS = 1000 };
+
+#define AT(member) offsetof(struct tungo_options, member)
+static const struct option tungo_options[] = {
+    {.key = "name",
+     .aliases = "tun.name",
+     .type = OPTION_STRING,
+     .offset = AT(name),
+     .def = "tungo",
+     .help = "name of the device"},
+    {.key = "net",
+     .aliases = "tun.net",
+     .type = OPTION_NETS,
+     .offset = AT(net),
+     .help = "addresses of the device, IP/prefix"},
+    {.key = "mtu",
+     .aliases = "tun.mtu",
+     .type = OPTION_INT,
+     .offset = AT(mtu),
+     .def = "1420",
+     .help = "MTU of the device; 0 or less: 1420"},
+    {.key = "gw",
+     .aliases = "tun.gw",
+     .type = OPTION_STRING,
+     .offset = AT(gw),
+     .help = "gateway of the routes that name none"},
+    {.key = "route",
+     .aliases = "tun.route",
+     .type = OPTION_NETS,
+     .offset = AT(route),
+     .help = "networks that go to the device"},
+    {.key = "routes",
+     .aliases = "tun.routes",
+     .type = OPTION_LIST,
+     .offset = AT(routes),
+     .help = "networks that go to the device, each \"CIDR [gateway]\""},
+    {.key = "dns",
+     .aliases = "tun.dns",
+     .type = OPTION_LIST,
+     .offset = AT(dns),
+     .help = "DNS servers of the device"},
+    {.key = "peer",
+     .aliases = "tun.peer",
+     .type = OPTION_STRING,
+     .flags = OPTION_NOOP,
+     .offset = AT(peer),
+     .help = "macOS: address of the other end"},
+    {.key = "guid",
+     .aliases = "tun.guid",
+     .type = OPTION_STRING,
+     .flags = OPTION_NOOP,
+     .offset = AT(guid),
+     .help = "Windows: GUID of the adapter"},
+    {.key = "offload",
+     .aliases = "tun.offload",
+     .type = OPTION_BOOL,
+     .flags = OPTION_OURS,
+     .offset = AT(offload),
+     .def = "true",
+     .help = "let the kernel join and cut packets, where it can"},
+    {.key = "guard",
+     .aliases = "tun.guard",
+     .type = OPTION_BOOL,
+     .flags = OPTION_OURS,
+     .offset = AT(guard),
+     .def = "true",
+     .help = "while the device is lost nothing of its routes leaves by another way"},
+    {.key = "icmp",
+     .aliases = "tun.icmp",
+     .type = OPTION_ENUM,
+     .flags = OPTION_OURS,
+     .offset = AT(icmp),
+     .def = "local",
+     .values = "local|block",
+     .help = "echo requests: answered here, or not at all"},
+    OPTION_END};
+#undef AT
+
+/* --- the handler's side (tungo.h) */
+
+void tungo_set_events(struct tungo *t, const struct tungo_events *ev)
+{
+    t->events = *ev;
+    tungo_udp_set_events(t->udp, &t->events);
+}
+
+void tungo_configure(struct tungo *t, const struct tungo_cfg *cfg)
+{
+    t->cfg = *cfg;
+    netstack_set_buffers(t->net, cfg->tcp_receive_bytes, cfg->tcp_send_bytes);
+    t->net->parking.wait_ms = cfg->park_ms ? cfg->park_ms : PARKED_MS;
+    tungo_udp_configure(t->udp, &t->cfg);
+}
+
+void tungo_set_loop_guard(struct tungo *t, bool (*is_node)(void *arg, const struct addr *a),
+                          void *arg)
+{
+    t->is_node = is_node;
+    t->is_node_arg = arg;
+}
+
+/* --- the device, lost and made again */
+
+static void on_warning(void *arg, const char *text)
+{
+    const struct tungo *t = arg;
+
+    log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END}, "%s", text);
+}
+
+static void log_device(const struct tungo *t)
+{
+    char first[ADDR_TEXT_MAX] = "";
+
+    if (t->options->net.n)
+        addr_format_ip(&t->options->net.v[0].net, first, sizeof first);
+    log_write(LOG_INFO, (struct log_field[]){F_STR("service", t->service), LOG_END},
+              "name: %s, net: %s, mtu: %s, addrs: [%s]", t->setup.device.name, first, t->mtu_text,
+              t->addr_text);
+}
+
+/* Begins to read; without that the device is of no use. */
+static enum rc read_device(struct tungo *t, struct diag *diag)
+{
+    enum rc rc = device_io_start(t);
+
+    return rc == RC_OK ? RC_OK : diag_set(diag, rc, "cannot wait for packets of the device");
+}
+
+static void on_reopen(struct timer *timer)
+{
+    struct tungo *t = LIST_OWNER(timer, struct tungo, reopen);
+    struct diag diag = {0};
+    enum rc rc = setup_reopen(&t->setup, &t->setup_cfg, on_warning, t, &diag);
+
+    if (rc == RC_OK) {
+        device_io_probe(t);
+        rc = read_device(t, &diag);
+    }
+    if (rc != RC_OK) {
+        log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END},
+                  "the device %s is lost and cannot be made again yet: %s; trying again",
+                  t->setup_cfg.device.name, diag.text);
+        (void)timer_start(timer, REOPEN_MS);
+        return;
+    }
+    log_device(t);
+    if (t->up.on_returned)
+        t->up.on_returned(t->up.arg);
+}
+
+void tungo_device_lost(struct tungo *t)
+{
+    device_io_stop(t);
+    log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END},
+              "the device %s was removed, making it again", t->setup.device.name);
+    (void)timer_start(&t->reopen, 0);
+}
+
+/* --- the listener */
+
+static enum rc make_parts(struct tungo *t, struct diag *diag)
+{
+    struct tungo_udp_setup udp = {
+        .loop = t->loop,
+        .tungo = t,
+        .icmp = &t->icmp,
+        .own = t->options->net.v,
+        .n_own = t->options->net.n,
+    };
+
+    icmp_init(&t->icmp, t);
+    t->icmp.block = t->options->icmp == 1;
+    t->net = netstack_new(t->loop, t);
+    t->udp = tungo_udp_new(&udp);
+    t->fragments = reassembly_new();
+    t->spare = calloc(1, sizeof *t->spare);
+    if (!t->net || !t->udp || !t->fragments || !t->spare)
+        return diag_set(diag, RC_NOMEM, "no memory for the device's tables");
+    t->spare->spare = true;
+    return RC_OK;
+}
+
+static void on_done(struct listener *l);
+
+static enum rc on_open(struct listener *l, const struct listener_setup *setup, struct diag *diag)
+{
+    struct tungo *t = calloc(1, sizeof *t);
+    enum rc rc;
+
+    if (!t)
+        return diag_set(diag, RC_NOMEM, "no memory for the listener");
+    l->state = t;
+    t->loop = setup->loop;
+    t->service = setup->service;
+    t->options = l->cfg;
+    t->where = strdup(setup->addr ? setup->addr : "");
+    timer_init(t->loop, &t->reopen, on_reopen);
+    rc = t->where ? plan_make(t, setup->so, diag) : diag_set(diag, RC_NOMEM, "no memory");
+    if (rc == RC_OK)
+        rc = make_parts(t, diag);
+    if (rc == RC_OK)
+        rc = setup_open(&t->setup_cfg, &t->setup, on_warning, t, diag);
+    if (rc != RC_OK) {
+        on_done(l);
+        return rc;
+    }
+    t->open = true;
+    device_io_probe(t);
+    log_device(t);
+    return RC_OK;
+}
+
+static enum rc on_start(struct listener *l, const struct listener_events *ev, struct diag *diag)
+{
+    struct tungo *t = l->state;
+
+    t->up = *ev;
+    t->started = true;
+    return read_device(t, diag);
+}
+
+static void on_stop(struct listener *l)
+{
+    struct tungo *t = l->state;
+
+    t->started = false;
+    timer_stop(&t->reopen);
+    device_io_stop(t);
+}
+
+static void on_done(struct listener *l)
+{
+    struct tungo *t = l->state;
+
+    if (!t)
+        return;
+    on_stop(l);
+    netstack_free(t->net);
+    tungo_udp_free(t->udp);
+    reassembly_free(t->fragments);
+    if (t->open)
+        setup_close(&t->setup, on_warning, t);
+    free(t->spare);
+    free(t->where);
+    plan_free(t);
+    free(t);
+    l->state = NULL;
+}
+
+static const char *on_where(const struct listener *l, char *buf, size_t cap)
+{
+    const struct tungo *t = l->state;
+
+    snprintf(buf, cap, "%s/tun", t->where);
+    return buf;
+}
+
+static void on_device(const struct listener *l, struct listener_device *ret_d)
+{
+    const struct tungo *t = l->state;
+
+    *ret_d = (struct listener_device){
+        .name = t->setup.device.name, .mtu = t->mtu_text, .addr = t->addr_text};
+}
+
+static struct tungo *on_tungo(struct listener *l)
+{
+    return l->state;
+}
+
+const struct listener_type listener_tungo = {
+    .name = "tungo",
+    .options = tungo_options,
+    .cfg_bytes = sizeof(struct tungo_options),
+    .open = on_open,
+    .start = on_start,
+    .stop = on_stop,
+    .done = on_done,
+    .where = on_where,
+    .device = on_device,
+    .tungo = on_tungo,
+};
