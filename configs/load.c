@@ -99,8 +99,8 @@ enum rc config_read(const struct config_args *args, struct tree *t, struct probl
         rc = add_object(&l, &c, "-api", args->api);
     if (rc == RC_OK)
         rc = add_object(&l, &c, "-metrics", args->metrics);
-    if (rc != RC_OK)
-        return rc;
+    if (rc != RC_OK || !tree_ok(t)) /* without memory even good input looks bad */
+        return tree_ok(t) ? rc : RC_NOMEM;
     struct decode_opts opts = {.lenient = args->lenient};
-    return tree_ok(t) ? decode_config(t, p, &opts, l.merged, ret_v) : RC_NOMEM;
+    return decode_config(t, p, &opts, l.merged, ret_v);
 }
