@@ -20,6 +20,6 @@ bool secret_equal(const void *a, size_t na, const void *b, size_t nb)
 
 void secret_wipe(void *p, size_t n)
 {
-    if (n > 0)
+    if (p != NULL && n > 0)
         explicit_bzero(p, n);
 }

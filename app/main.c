@@ -1,0 +1,163 @@
+/* app/main.c - the program: flags, configuration, one run. Exit codes as GOST: 0 fine, 1 what it
+ * was told can't be done, 2 wrong flags (gost-config.md 1.5).
+ */
+#include "app/parent.h"
+#include "app/registry.h"
+#include "app/world.h"
+#include "configs/cli.h"
+#include "configs/dump.h"
+#include "core/floor/ws/ws.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#define VERSION "0.1.0"
+
+static void tell(const struct problem *p)
+{
+    enum log_level level = p->severity == PROBLEM_WARNING ? LOG_WARN
+                           : p->severity == PROBLEM_ERROR ? LOG_ERROR
+                                                          : LOG_FATAL;
+
+    log_write(level, NULL, "%s%s%s", p->place, p->place[0] ? ": " : "", p->text);
+}
+
+/* At start problems are log records; for -t and -O, where somebody looks at a terminal, they are
+ * plain lines. */
+static void tell_all(const struct problems *p, bool plain)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const struct problem *q = &p->v[i];
+
+        if (!plain)
+            tell(q);
+        else
+            fprintf(stderr, "%s%s%s: %s\n", q->place, q->place[0] ? ": " : "",
+                    severity_name(q->severity), q->text);
+    }
+    if (p->more)
+        fprintf(stderr, "and %zu more\n", p->more);
+    if (p->nomem)
+        fprintf(stderr, "no memory\n");
+}
+
+static int print(const struct cli *c)
+{
+    struct problems p = {0};
+    struct tree *t = tree_new();
+    struct value *v = NULL;
+    struct dump d = {0};
+    int code = 1;
+
+    if (t && config_read(&c->args, t, &p, &v) == RC_OK) {
+        if ((c->json ? dump_json(&d, v) : dump_yaml(&d, v)) == RC_OK &&
+            fwrite(d.text, 1, d.len, stdout) == d.len && !fflush(stdout))
+            code = 0;
+        else
+            fprintf(stderr, "no memory, or standard output can't be written\n");
+    } else {
+        tell_all(&p, true);
+    }
+    dump_done(&d);
+    tree_free(t);
+    problems_done(&p);
+    return code;
+}
+
+static int test(const struct cli *c)
+{
+    struct problems p = {0};
+    struct config *cfg = NULL;
+    enum rc rc = config_load(&c->args, registry_names(), &cfg, &p);
+
+    tell_all(&p, true);
+    if (rc == RC_OK)
+        printf("configuration ok: %zu service%s\n", cfg->n_services,
+               cfg->n_services == 1 ? "" : "s");
+    config_free(cfg);
+    problems_done(&p);
+    return rc == RC_OK ? 0 : 1;
+}
+
+static enum rc open_log(const struct config *cfg, struct diag *diag)
+{
+    struct log_cfg lc = {
+        .level = cfg->log.level[0] ? log_level_parse(cfg->log.level, NULL) : LOG_INFO,
+        .text = !strcmp(cfg->log.format, "text"),
+        .output = cfg->log.output,
+    };
+
+    return log_open(&lc, diag);
+}
+
+static int run(const struct cli *c)
+{
+    struct problems p = {0};
+    struct config *cfg = NULL;
+    struct world w = {0};
+    struct diag diag = {0};
+    struct loop *loop = NULL;
+    int code = 1;
+    enum rc rc = config_load(&c->args, registry_names(), &cfg, &p);
+
+    if (rc == RC_OK)
+        rc = open_log(cfg, &diag);
+    tell_all(&p, false);
+    if (c->ignored)
+        log_warn("the words from \"%s\" on are ignored: flags come first", c->ignored);
+    if (rc == RC_OK) {
+        loop = loop_new(&diag);
+        rc = loop ? world_build(loop, cfg, &w, &diag) : diag.rc;
+    }
+    if (rc == RC_OK)
+        code = parent_run(loop, &w);
+    else if (diag.rc != RC_OK)
+        log_fatal("%s", diag.text);
+    ws_shutdown();
+    loop_free(loop);
+    config_free(cfg);
+    problems_done(&p);
+    log_close();
+    return code;
+}
+
+static void version(void)
+{
+    struct utsname u;
+
+    printf("cgost %s (C linux/%s)\n", VERSION, uname(&u) ? "unknown" : u.machine);
+}
+
+int main(int argc, char **argv)
+{
+    struct cli c;
+    int code = cli_parse(&c, argc, argv);
+
+    switch (c.action) {
+    case CLI_VERSION:
+        version();
+        break;
+    case CLI_ERROR:
+        fprintf(stderr, "%s\n", c.error);
+        if (c.usage)
+            cli_usage(stderr, argv[0]);
+        break;
+    case CLI_USAGE:
+        cli_usage(stderr, argv[0]);
+        break;
+    case CLI_PRINT:
+        code = print(&c);
+        break;
+    case CLI_TEST:
+        code = test(&c);
+        break;
+    case CLI_RUN:
+        code = run(&c);
+        break;
+    }
+    cli_done(&c);
+    return code;
+}

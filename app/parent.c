@@ -1,0 +1,79 @@
+/* app/parent.c - see parent.h. */
+#include "app/parent.h"
+#include "app/service.h"
+#include "app/world.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/os.h"
+#include <signal.h>
+#include <string.h>
+
+enum { SIGNALS = 4 };
+
+struct parent {
+    struct loop *loop;
+    uv_signal_t signals[SIGNALS];
+    int ended_by;
+};
+
+static void on_signal(uv_signal_t *h, int signum)
+{
+    struct parent *p = h->data;
+
+    if (signum == SIGHUP) {
+        log_warn("SIGHUP: reloading the configuration is not served yet; restart the program to "
+                 "read it again");
+        return;
+    }
+    if (signum == SIGPIPE)
+        return;
+    log_info("%s: stopping", signum == SIGINT ? "SIGINT" : "SIGTERM");
+    p->ended_by = signum;
+    loop_stop(p->loop);
+}
+
+static void watch_signals(struct parent *p)
+{
+    static const int wanted[SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+
+    for (int i = 0; i < SIGNALS; i++) {
+        uv_signal_init(loop_uv(p->loop), &p->signals[i]);
+        p->signals[i].data = p;
+        uv_signal_start(&p->signals[i], on_signal, wanted[i]);
+        if (wanted[i] != SIGINT && wanted[i] != SIGTERM)
+            uv_unref((uv_handle_t *)&p->signals[i]);
+    }
+}
+
+int parent_run(struct loop *loop, struct world *w)
+{
+    struct parent p = {.loop = loop};
+    struct diag diag = {0};
+    size_t opened = 0;
+    int code = 0;
+
+    os_raise_fd_limit();
+    watch_signals(&p);
+    for (; opened < w->n_services; opened++) {
+        struct service *s = w->services[opened];
+
+        if (service_open(s, &diag) != RC_OK) {
+            log_write(LOG_FATAL, (struct log_field[]){F_STR("service", service_name(s)), LOG_END},
+                      "%s", diag.text);
+            code = 1;
+            break;
+        }
+    }
+    if (!code) {
+        for (size_t i = 0; i < w->n_services; i++)
+            service_start(w->services[i]);
+        loop_run(loop);
+    }
+    for (size_t i = w->n_services; i-- > 0;)
+        service_stop(w->services[i]);
+    for (int i = 0; i < SIGNALS; i++)
+        uv_close((uv_handle_t *)&p.signals[i], NULL);
+    world_done(w);
+    uv_run(loop_uv(loop), UV_RUN_NOWAIT); /* p is on this stack: its handles close here */
+    return code;
+}

@@ -1,0 +1,20 @@
+/* app/parent.h - the privileged role: it opens what needs rights (devices, ports), runs the hooks,
+ * answers signals and takes everything back on every exit we control. Everything that touches bytes
+ * is the worker's (app/worker.h).
+ *
+ * For now both roles live in one process (`workers: 0`); nothing in the worker may assume that it
+ * can exec, open paths or change the host.
+ */
+#ifndef APP_PARENT_H
+#define APP_PARENT_H
+
+#include "core/rc.h"
+
+struct loop;
+struct world;
+
+/* Opens all services of w, starts the worker, runs until SIGINT or SIGTERM, then stops and undoes.
+ * Returns the exit code. */
+int parent_run(struct loop *loop, struct world *w);
+
+#endif

@@ -1,0 +1,254 @@
+/* app/service.c - see service.h. */
+#include "app/service.h"
+#include "chain/forwarder.h"
+#include "chain/router.h"
+#include "configs/model.h"
+#include "core/auther.h"
+#include "core/dgram.h"
+#include "core/host/hooks.h"
+#include "core/log.h"
+#include "core/stream.h"
+#include "handlers/handler.h"
+#include "listeners/listener.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum state { STATE_NEW, STATE_OPEN, STATE_STARTING, STATE_SERVING, STATE_CLOSED };
+
+struct service {
+    struct loop *loop;
+    struct service_parts p;
+    struct listener listener;
+    struct handler handler;
+    struct sockopts so; /* of the listener */
+    enum state state;
+    struct hooks_run *up; /* postUp under way */
+};
+
+void service_parts_done(struct service_parts *p)
+{
+    if (p->listener && p->listener_cfg)
+        options_done(p->listener->options, p->listener_cfg);
+    if (p->handler && p->handler_cfg)
+        options_done(p->handler->options, p->handler_cfg);
+    free(p->listener_cfg);
+    free(p->handler_cfg);
+    options_done(tls_server_options, &p->listener_tls);
+    options_done(tls_server_options, &p->handler_tls);
+    router_free(p->router);
+    forwarder_free(p->forwarder);
+    auther_unref(p->auther);
+    free(p->name);
+    free(p->addr);
+    memset(p, 0, sizeof *p);
+}
+
+struct service *service_new(struct loop *loop, struct service_parts *parts)
+{
+    struct service *s = calloc(1, sizeof *s);
+
+    if (!s) {
+        service_parts_done(parts);
+        return NULL;
+    }
+    s->loop = loop;
+    s->p = *parts;
+    memset(parts, 0, sizeof *parts);
+    s->listener.type = s->p.listener;
+    s->listener.cfg = s->p.listener_cfg;
+    s->handler.type = s->p.handler;
+    s->handler.cfg = s->p.handler_cfg;
+    s->so = (struct sockopts){.mark = s->p.mark};
+    return s;
+}
+
+const char *service_name(const struct service *s)
+{
+    return s->p.name;
+}
+
+/* ---------------------------------------------------------------- hooks */
+
+static void hook_runs(void *arg, const char *text)
+{
+    struct service *s = arg;
+
+    log_write(LOG_INFO,
+              (struct log_field[]){F_STR("kind", "service"), F_STR("service", s->p.name), LOG_END},
+              "%s", text);
+}
+
+static void hook_warns(void *arg, const char *text)
+{
+    struct service *s = arg;
+
+    log_write(LOG_WARN,
+              (struct log_field[]){F_STR("kind", "service"), F_STR("service", s->p.name), LOG_END},
+              "%s", text);
+}
+
+static struct hooks_env hook_env(struct service *s)
+{
+    struct listener_device d = {0};
+
+    if (s->listener.type->device)
+        s->listener.type->device(&s->listener, &d);
+    return (struct hooks_env){d.name, d.mtu, d.addr};
+}
+
+static void run_hooks(struct service *s, enum hooks_phase phase, const struct strlist *commands)
+{
+    struct hooks_env env = hook_env(s);
+    struct hooks_events ev = {.on_command = hook_runs, .on_warning = hook_warns, .arg = s};
+
+    hooks_run_all(phase, (const char *const *)commands->v, commands->n, &env, &ev);
+}
+
+/* ---------------------------------------------------------------- what the listener brings */
+
+static void on_stream(void *arg, struct stream *stream, const struct client_info *info)
+{
+    struct service *s = arg;
+
+    if (s->handler.type->serve)
+        s->handler.type->serve(&s->handler, stream, info);
+    else
+        stream_close(stream);
+}
+
+static void on_dgram(void *arg, struct dgram *d, const struct client_info *info)
+{
+    struct service *s = arg;
+
+    if (s->handler.type->serve_dgram)
+        s->handler.type->serve_dgram(&s->handler, d, info);
+    else
+        dgram_close(d);
+}
+
+static void on_broken(void *arg, const struct diag *why)
+{
+    struct service *s = arg;
+
+    log_write(LOG_ERROR,
+              (struct log_field[]){F_STR("kind", "service"), F_STR("service", s->p.name), LOG_END},
+              "the listener ended: %s; the service accepts nobody any more", why->text);
+}
+
+static void on_up_again(void *arg)
+{
+    struct service *s = arg;
+
+    s->up = NULL;
+}
+
+static void on_returned(void *arg)
+{
+    struct service *s = arg;
+    struct hooks_env env = hook_env(s);
+    struct hooks_events ev = {hook_runs, hook_warns, on_up_again, s};
+
+    log_write(LOG_WARN,
+              (struct log_field[]){F_STR("kind", "service"), F_STR("service", s->p.name), LOG_END},
+              "the device was lost and has been made again; running its up hooks");
+    run_hooks(s, HOOKS_PRE_UP, &s->p.options->pre_up);
+    if (!s->up)
+        s->up = hooks_start(s->loop, HOOKS_POST_UP, (const char *const *)s->p.options->post_up.v,
+                            s->p.options->post_up.n, &env, &ev);
+}
+
+/* ---------------------------------------------------------------- life */
+
+enum rc service_open(struct service *s, struct diag *diag)
+{
+    struct listener_setup ls = {.loop = s->loop,
+                                .service = s->p.name,
+                                .addr = s->p.addr,
+                                .tls = &s->p.listener_tls,
+                                .so = &s->so};
+    struct handler_setup hs = {
+        .loop = s->loop,
+        .service = s->p.name,
+        .listener = s->listener.type->name,
+        .router = s->p.router,
+        .auther = s->p.auther,
+        .tls = &s->p.handler_tls,
+        .forwarder = s->p.forwarder,
+    };
+    char where[128];
+    enum rc rc = s->listener.type->open(&s->listener, &ls, diag);
+
+    if (rc != RC_OK)
+        return rc;
+    if (s->listener.type->tungo)
+        hs.tungo = s->listener.type->tungo(&s->listener);
+    rc = s->handler.type->init ? s->handler.type->init(&s->handler, &hs, diag) : RC_OK;
+    if (rc != RC_OK)
+        return rc;
+    s->state = STATE_OPEN;
+    run_hooks(s, HOOKS_PRE_UP, &s->p.options->pre_up);
+    log_write(LOG_INFO,
+              (struct log_field[]){F_STR("kind", "service"), F_STR("service", s->p.name),
+                                   F_STR("handler", s->handler.type->name),
+                                   F_STR("listener", s->listener.type->name), LOG_END},
+              "listening on %s", s->listener.type->where(&s->listener, where, sizeof where));
+    return RC_OK;
+}
+
+static void accept_clients(void *arg)
+{
+    struct service *s = arg;
+    struct listener_events ev = {on_stream, on_dgram, on_broken, on_returned, s};
+    struct diag diag = {0};
+
+    s->up = NULL;
+    if (s->listener.type->start(&s->listener, &ev, &diag) == RC_OK)
+        s->state = STATE_SERVING;
+    else
+        on_broken(s, &diag);
+}
+
+void service_start(struct service *s)
+{
+    struct hooks_env env = hook_env(s);
+    struct hooks_events ev = {hook_runs, hook_warns, accept_clients, s};
+
+    s->state = STATE_STARTING;
+    if (s->p.options->post_up.n)
+        s->up = hooks_start(s->loop, HOOKS_POST_UP, (const char *const *)s->p.options->post_up.v,
+                            s->p.options->post_up.n, &env, &ev);
+    if (!s->up)
+        accept_clients(s);
+}
+
+void service_stop(struct service *s)
+{
+    bool was_open =
+        s->state == STATE_OPEN || s->state == STATE_STARTING || s->state == STATE_SERVING;
+
+    if (s->state == STATE_CLOSED)
+        return;
+    if (s->up)
+        hooks_cancel(s->up);
+    s->up = NULL;
+    if (was_open)
+        run_hooks(s, HOOKS_PRE_DOWN, &s->p.options->pre_down);
+    if (s->state == STATE_SERVING)
+        s->listener.type->stop(&s->listener);
+    if (s->handler.type->done)
+        s->handler.type->done(&s->handler);
+    if (s->listener.type->done)
+        s->listener.type->done(&s->listener);
+    if (was_open)
+        run_hooks(s, HOOKS_POST_DOWN, &s->p.options->post_down);
+    s->state = STATE_CLOSED;
+}
+
+void service_free(struct service *s)
+{
+    if (!s)
+        return;
+    service_stop(s);
+    service_parts_done(&s->p);
+    free(s);
+}

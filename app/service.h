@@ -1,0 +1,54 @@
+/* app/service.h - one service: a listener, a handler, their router, and the hooks around them.
+ * gost-config.md section 8.
+ *
+ * Life: service_new -> service_open (takes what needs privilege, runs preUp) -> service_start
+ * (postUp, then accepts)
+ *       -> service_stop (preDown, ends all clients, postDown) -> service_free.
+ * The parent role opens and stops, the worker role serves (app/parent.h).
+ */
+#ifndef APP_SERVICE_H
+#define APP_SERVICE_H
+
+#include "core/floor/tls.h"
+#include "core/option.h"
+#include "core/rc.h"
+#include <stdint.h>
+
+struct auther;
+struct conf_service_options;
+struct forwarder;
+struct handler_type;
+struct listener_type;
+struct loop;
+struct router;
+struct service;
+
+/* All of it is taken, also on failure, but for what is said to be borrowed. */
+struct service_parts {
+    char *name, *addr;
+    const struct conf_service_options
+        *options; /* borrowed: the configuration lives as long as the world */
+    uint32_t mark;
+    const struct listener_type *listener;
+    void *listener_cfg;
+    struct tls_cfg listener_tls;
+    const struct handler_type *handler;
+    void *handler_cfg;
+    struct tls_cfg handler_tls;
+    struct router *router;
+    struct auther *auther;       /* NULL: none */
+    struct forwarder *forwarder; /* NULL: none */
+};
+void service_parts_done(struct service_parts *p);
+
+struct service *service_new(struct loop *loop,
+                            struct service_parts *parts); /* NULL: no memory; parts are gone */
+const char *service_name(const struct service *s);
+enum rc service_open(struct service *s, struct diag *diag);
+/* Accepts once its postUp hooks are through. A failure to start is logged and the service stays
+ * closed. */
+void service_start(struct service *s);
+void service_stop(struct service *s); /* fine in every state; blocks for its down hooks */
+void service_free(struct service *s); /* stops it first; NULL is fine */
+
+#endif
