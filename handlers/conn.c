@@ -186,8 +186,7 @@ static bool grow_in(struct conn *c, size_t max)
     return true;
 }
 
-/* One read behind what is there. RC_LIMIT: no room (or no memory for it). */
-static enum rc fill(struct conn *c, size_t max)
+enum rc conn_fill(struct conn *c, size_t max)
 {
     size_t n;
     if (c->in_len == c->in_cap && !grow_in(c, max))
@@ -207,7 +206,7 @@ static void step(struct conn *c)
 
 static void read_request(struct conn *c)
 {
-    enum rc rc = fill(c, c->ops->in_max);
+    enum rc rc = conn_fill(c, c->ops->in_max);
     if (rc == RC_OK)
         step(c);
     else if (rc == RC_EOF)
@@ -248,6 +247,20 @@ void conn_reopen(struct conn *c)
     arm(c, c->front->header_ms);
     if (c->state == CONN_OPEN_WAIT)
         stream_want(c->client, STREAM_OPEN, on_client, c);
+}
+
+void conn_hand_over(struct conn *c, struct handler *h)
+{
+    struct client_info info = {.peer = c->report.client, .local = c->local};
+    struct stream *s = c->client;
+    if (replay_push(s, c->in, c->in_len) != RC_OK) {
+        conn_drop(c, RC_NOMEM, "no memory");
+        return;
+    }
+    stream_want(s, 0, NULL, NULL);
+    c->client = NULL;
+    conn_end(c, NULL);
+    h->type->serve(h, s, &info);
 }
 
 bool conn_auth(struct conn *c, struct slice user, struct slice pass)
@@ -353,7 +366,7 @@ static void drain(struct conn *c)
     conn_end(c, NULL);
 }
 
-static void begin_drain(struct conn *c)
+void conn_linger(struct conn *c)
 {
     c->state = CONN_DRAIN;
     c->drained = 0;
@@ -367,7 +380,7 @@ void conn_refuse(struct conn *c, const void *reply, size_t n, enum rc rc, const 
     report_failed(&c->report, rc, reason, loop_now_ms(conn_loop(c)));
     stream_close(c->target);
     c->target = NULL;
-    conn_reply(c, reply, n, begin_drain);
+    conn_reply(c, reply, n, conn_linger);
 }
 
 /* ---------------------------------------------------------------- dialling */
@@ -376,7 +389,7 @@ void conn_refuse(struct conn *c, const void *reply, size_t n, enum rc rc, const 
 static void read_ahead(struct conn *c)
 {
     size_t max = c->in_cap > AHEAD_MAX_BYTES ? c->in_cap : AHEAD_MAX_BYTES;
-    enum rc rc = fill(c, max);
+    enum rc rc = conn_fill(c, max);
     if (rc == RC_OK || rc == RC_AGAIN)
         return;
     stream_want(c->client, 0, NULL, NULL); /* full, or ended: the splice goes on from there */
@@ -453,7 +466,7 @@ static void await_far_end(struct conn *c, const struct dial_result *res)
     }
     /* A client that sent its data ahead does not wait for our answer; the far end may wait for the
      * data. */
-    if (c->in_len > 0) {
+    if (c->in_len > 0 || c->impatient) {
         confirmed(c, RC_OK);
         return;
     }

@@ -90,7 +90,8 @@ struct conn {
     void *then_arg;
     uint64_t up_bytes, down_bytes; /* beside the splice's */
     size_t drained;
-    bool in_eof;
+    bool impatient; /* the target gets bytes of ours at once: don't wait for its word that it is
+                       there */
     struct report report;
     char user[64];
     struct deferred deferred;
@@ -112,6 +113,8 @@ struct loop *conn_loop(const struct conn *c);
 /* --- verbs for step() and what follows it */
 
 void conn_consume(struct conn *c, size_t n);
+/* One read from the client behind what is in c->in, at most max bytes in all. RC_LIMIT: no room. */
+enum rc conn_fill(struct conn *c, size_t max);
 /* Back to reading a request; step() is called for what is there already. The header deadline starts
  * anew. */
 void conn_next_request(struct conn *c, uint32_t deadline_ms);
@@ -121,6 +124,9 @@ void conn_reopen(struct conn *c);
 bool conn_auth(struct conn *c, struct slice user, struct slice pass);
 /* Does the service's bypass exclude it? */
 bool conn_bypassed(const struct conn *c, const char *network, const struct target *t);
+
+/* Gives the client, with all that it said, to another handler; the conn is over. */
+void conn_hand_over(struct conn *c, struct handler *h);
 
 /* Writes n bytes, alone, then calls then(). RC_NOMEM and failures end the conn. */
 void conn_reply(struct conn *c, const void *buf, size_t n, conn_then_fn *then);
@@ -137,6 +143,8 @@ void conn_splice_joined(struct conn *c, const void *reply, size_t n);
 /* Tells the client and ends: reply, end of our writing, what it still sends is read and dropped (64
  * KiB or 500 ms), so that the close can't overtake the reply as a reset. */
 void conn_refuse(struct conn *c, const void *reply, size_t n, enum rc rc, const char *reason);
+/* Ends our writing, drains as above, closes; no record. */
+void conn_linger(struct conn *c);
 /* Ends without a word, with a log record. */
 void conn_drop(struct conn *c, enum rc rc, const char *reason);
 /* Ends with the record of a transfer (NULL: no record). */

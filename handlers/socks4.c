@@ -2,20 +2,9 @@
  */
 #include "core/wire/socks4.h"
 #include "handlers/conn.h"
-#include "handlers/options.h"
+#include "handlers/proxyoptions.h"
 #include "handlers/types.h"
 #include <stdlib.h>
-
-struct socks4_options {
-    struct common_options common;
-    int64_t reply_grace_ms;
-};
-
-static const struct option options[] = {
-    HANDLER_OPTIONS(socks4_options),
-    HANDLER_REPLY_GRACE(socks4_options, reply_grace_ms),
-    OPTION_END,
-};
 
 static void refuse(struct conn *c, enum socks4_code code, enum rc rc, const char *reason)
 {
@@ -68,7 +57,7 @@ static const struct conn_ops ops = {
 
 static enum rc init(struct handler *h, const struct handler_setup *setup, struct diag *diag)
 {
-    const struct socks4_options *cfg = h->cfg;
+    const struct proxy_options *cfg = h->cfg;
     struct front *f = malloc(sizeof *f);
     if (!f)
         return diag_set(diag, RC_NOMEM, "no memory");
@@ -92,8 +81,8 @@ static void done(struct handler *h)
 const struct handler_type handler_socks4 = {
     .name = "socks4",
     .aliases = "socks4a",
-    .options = options,
-    .cfg_bytes = sizeof(struct socks4_options),
+    .options = socks4_options,
+    .cfg_bytes = sizeof(struct proxy_options),
     .init = init,
     .serve = serve,
     .done = done,

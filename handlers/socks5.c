@@ -12,84 +12,14 @@
 #include "core/wire/hostport.h"
 #include "handlers/assoc.h"
 #include "handlers/conn.h"
-#include "handlers/options.h"
+#include "handlers/proxyoptions.h"
 #include "handlers/types.h"
 #include "handlers/udptunnel.h"
 #include <stdlib.h>
 
-struct socks5_options {
-    struct common_options common;
-    bool notls, bind, udp, ignored;
-    int64_t udp_buffer_bytes, port_min, port_max, reply_grace_ms, mux_number, mux_ms;
-    char *public_addr, *mux_type;
-};
-
-#define AT(field) offsetof(struct socks5_options, field)
-#define MUX(KEY, TYPE, FIELD)                                                                      \
-    {                                                                                              \
-        .key = "mux." KEY, .type = TYPE, .flags = OPTION_NOOP, .offset = AT(FIELD),                \
-        .help = "of the multiplexed BIND"                                                          \
-    }
-static const struct option options[] = {
-    HANDLER_OPTIONS(socks5_options),
-    HANDLER_UDP_BUFFER(socks5_options, udp_buffer_bytes),
-    HANDLER_REPLY_GRACE(socks5_options, reply_grace_ms),
-    {.key = "notls",
-     .type = OPTION_BOOL,
-     .offset = AT(notls),
-     .help = "don't choose the TLS methods"},
-    {.key = "bind", .type = OPTION_BOOL, .offset = AT(bind), .help = "serve BIND"},
-    {.key = "udp", .type = OPTION_BOOL, .offset = AT(udp), .help = "serve UDP"},
-    {.key = "udp.bindRange.min",
-     .aliases = "udp.minPort",
-     .type = OPTION_INT,
-     .offset = AT(port_min),
-     .max = 65535,
-     .help = "lowest port of UDP ASSOCIATE"},
-    {.key = "udp.bindRange.max",
-     .aliases = "udp.maxPort",
-     .type = OPTION_INT,
-     .offset = AT(port_max),
-     .max = 65535,
-     .help = "highest port of UDP ASSOCIATE"},
-    {.key = "udp.resolveDomain",
-     .aliases = "udpResolveDomain",
-     .type = OPTION_BOOL,
-     .flags = OPTION_NOOP,
-     .offset = AT(ignored),
-     .help = "addresses, not names, in replies"},
-    {.key = "socks.publicAddr",
-     .aliases = "publicAddr",
-     .type = OPTION_STRING,
-     .offset = AT(public_addr),
-     .help = "address told to the client of UDP ASSOCIATE"},
-    {.key = "comp",
-     .type = OPTION_BOOL,
-     .flags = OPTION_NOOP,
-     .offset = AT(ignored),
-     .help = "multiplexed BIND as GOST 2"},
-    {.key = "tor",
-     .aliases = "enableTor,socks5.tor",
-     .type = OPTION_BOOL,
-     .flags = OPTION_LATER,
-     .offset = AT(ignored),
-     .help = "Tor's RESOLVE commands"},
-    MUX("version", OPTION_INT, mux_number),
-    MUX("type", OPTION_STRING, mux_type),
-    MUX("keepaliveDisabled", OPTION_BOOL, ignored),
-    MUX("keepaliveInterval", OPTION_DURATION, mux_ms),
-    MUX("keepaliveTimeout", OPTION_DURATION, mux_ms),
-    MUX("maxFrameSize", OPTION_SIZE, mux_number),
-    MUX("maxReceiveBuffer", OPTION_SIZE, mux_number),
-    MUX("maxStreamBuffer", OPTION_SIZE, mux_number),
-    OPTION_END,
-};
-#undef MUX
-#undef AT
-
 struct socks5_front {
     struct front front;
-    const struct socks5_options *cfg;
+    const struct proxy_options *cfg;
     struct tls_ctx *tls; /* NULL: no TLS methods */
 };
 
@@ -271,7 +201,7 @@ static struct addr association_addr(const struct conn *c, const struct dgram *d,
 static void start_association(struct conn *c, struct dgram *carrier)
 {
     struct socks5_conn *s = (struct socks5_conn *)c;
-    const struct socks5_options *o = front_of(c)->cfg;
+    const struct proxy_options *o = front_of(c)->cfg;
     uint8_t reply[SOCKS5_MESSAGE_MAX_BYTES];
     struct diag diag = {.rc = RC_OK};
     struct addr bound;
@@ -366,7 +296,7 @@ static void begin_connect(struct conn *c, const struct target *asked)
 static enum rc step_request(struct conn *c)
 {
     struct socks5_conn *s = (struct socks5_conn *)c;
-    const struct socks5_options *o = front_of(c)->cfg;
+    const struct proxy_options *o = front_of(c)->cfg;
     struct socks5_message m;
     size_t used;
     uint16_t port;
@@ -479,8 +409,8 @@ static void serve(struct handler *h, struct stream *s, const struct client_info 
 const struct handler_type handler_socks5 = {
     .name = "socks5",
     .aliases = "socks",
-    .options = options,
-    .cfg_bytes = sizeof(struct socks5_options),
+    .options = socks5_options,
+    .cfg_bytes = sizeof(struct proxy_options),
     .init = init,
     .serve = serve,
     .done = done,
