@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const struct handler_type *const handler_types[] = {
-    &handler_forward, &handler_relay, &handler_socks4, &handler_socks5, &handler_tcp, &handler_udp,
+    &handler_auto,   &handler_forward, &handler_http, &handler_relay,
+    &handler_socks4, &handler_socks5,  &handler_tcp,  &handler_udp,
 };
 
 static const struct listener_type *const listener_types[] = {
