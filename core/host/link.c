@@ -17,7 +17,7 @@ static bool take_link(void *arg, const struct nlmsghdr *h)
 
     if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
         return true;
-    const struct ifinfomsg *body = NLMSG_DATA(h);
+    const struct ifinfomsg *body = netlink_body(h);
     netlink_attrs(h, sizeof(*body), at, IFLA_TXQLEN + 1);
     f->info = (struct link_info){.index = body->ifi_index, .up = (body->ifi_flags & IFF_UP) != 0};
     (void)netlink_attr_u32(at[IFLA_MTU], &f->info.mtu); /* stays 0 when not told */
@@ -26,7 +26,7 @@ static bool take_link(void *arg, const struct nlmsghdr *h)
         size_t n = RTA_PAYLOAD(at[IFLA_IFNAME]);
         if (n > sizeof(f->info.name) - 1)
             n = sizeof(f->info.name) - 1;
-        memcpy(f->info.name, RTA_DATA(at[IFLA_IFNAME]), n);
+        memcpy(f->info.name, netlink_attr_data(at[IFLA_IFNAME]), n);
     }
     f->any = true;
     return false;

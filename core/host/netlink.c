@@ -103,7 +103,7 @@ static const char *extack_text(const struct nlmsghdr *h, const struct nlmsgerr *
         return "";
     if (!(h->nlmsg_flags & NLM_F_CAPPED)) /* our request is quoted in full */
         at += NLMSG_ALIGN(e->msg.nlmsg_len) - sizeof(e->msg);
-    const uint8_t *body = NLMSG_DATA(h);
+    const uint8_t *body = netlink_body(h);
     size_t n = h->nlmsg_len - NLMSG_HDRLEN;
     while (at + sizeof(struct rtattr) <= n) {
         struct rtattr a;
@@ -123,7 +123,7 @@ static const char *extack_text(const struct nlmsghdr *h, const struct nlmsgerr *
 static enum rc verdict(struct netlink *nl, const struct nlmsghdr *h, struct diag *diag,
                        const char *what)
 {
-    const struct nlmsgerr *e = NLMSG_DATA(h);
+    const struct nlmsgerr *e = netlink_body(h);
 
     if (h->nlmsg_type == NLMSG_DONE)
         return RC_OK;
@@ -161,7 +161,7 @@ static enum rc await(struct netlink *nl, netlink_answer_fn *fn, void *arg, struc
         if (msg.msg_flags & MSG_TRUNC)
             return failed(nl, EMSGSIZE, diag, what);
         size_t left = (size_t)n;
-        for (const struct nlmsghdr *h = (const struct nlmsghdr *)buf; NLMSG_OK(h, left);
+        for (struct nlmsghdr *h = (struct nlmsghdr *)buf; NLMSG_OK(h, left);
              h = NLMSG_NEXT(h, left)) {
             if (h->nlmsg_seq != nl->seq)
                 continue;
@@ -215,6 +215,6 @@ bool netlink_attr_u32(const struct rtattr *a, uint32_t *ret_v)
 {
     if (!a || RTA_PAYLOAD(a) < sizeof(*ret_v))
         return false;
-    memcpy(ret_v, RTA_DATA(a), sizeof(*ret_v));
+    memcpy(ret_v, netlink_attr_data(a), sizeof(*ret_v));
     return true;
 }

@@ -51,6 +51,16 @@ enum rc netlink_get(struct netlink *nl, struct netlink_msg *m, netlink_answer_fn
 enum rc netlink_dump(struct netlink *nl, struct netlink_msg *m, netlink_answer_fn *fn, void *arg,
                      struct diag *diag, const char *what);
 
+/* What follows the message's and the attribute's header; the kernel's macros drop the const. */
+static inline const void *netlink_body(const struct nlmsghdr *h)
+{
+    return (const uint8_t *)h + NLMSG_HDRLEN;
+}
+static inline const void *netlink_attr_data(const struct rtattr *a)
+{
+    return (const uint8_t *)a + RTA_LENGTH(0);
+}
+
 /* The attributes after a body of `fixed` bytes: table[type] for types below n, NULL where absent.
  * Lengths are checked; the rest is ignored. */
 void netlink_attrs(const struct nlmsghdr *msg, size_t fixed, const struct rtattr **table, size_t n);

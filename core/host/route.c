@@ -160,7 +160,7 @@ static bool take_same_place(void *arg, const struct nlmsghdr *h)
 
     if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof(struct rtmsg)))
         return true;
-    const struct rtmsg *body = NLMSG_DATA(h);
+    const struct rtmsg *body = netlink_body(h);
     netlink_attrs(h, sizeof(*body), at, RTA_TABLE + 1);
     if (!netlink_attr_u32(at[RTA_TABLE], &table))
         table = body->rtm_table;
@@ -174,7 +174,7 @@ static bool take_same_place(void *arg, const struct nlmsghdr *h)
         table != (p->r->table ? p->r->table : RT_TABLE_MAIN))
         return true;
     if (body->rtm_dst_len > 0 && (!at[RTA_DST] || RTA_PAYLOAD(at[RTA_DST]) != n ||
-                                  memcmp(RTA_DATA(at[RTA_DST]), p->dst.ip, n) != 0))
+                                  memcmp(netlink_attr_data(at[RTA_DST]), p->dst.ip, n) != 0))
         return true;
     size_t len = h->nlmsg_len - NLMSG_HDRLEN;
     if (len > sizeof(p->msg)) /* dozens of next hops; not ours to copy half */
@@ -213,7 +213,7 @@ static uint32_t nexthop_index(const struct rtattr *multipath)
     if (!multipath || RTA_PAYLOAD(multipath) < sizeof(struct rtnexthop))
         return 0;
     struct rtnexthop hop;
-    memcpy(&hop, RTA_DATA(multipath), sizeof(hop));
+    memcpy(&hop, netlink_attr_data(multipath), sizeof(hop));
     return (uint32_t)hop.rtnh_ifindex;
 }
 
@@ -225,7 +225,7 @@ static bool take_default(void *arg, const struct nlmsghdr *h)
 
     if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof(struct rtmsg)))
         return true;
-    const struct rtmsg *body = NLMSG_DATA(h);
+    const struct rtmsg *body = netlink_body(h);
     netlink_attrs(h, sizeof(*body), at, RTA_TABLE + 1);
     if (!netlink_attr_u32(at[RTA_TABLE], &table))
         table = body->rtm_table;
@@ -241,9 +241,9 @@ static bool take_default(void *arg, const struct nlmsghdr *h)
         .dst.net.family = body->rtm_family, .index = (int)index, .metric = metric, .table = table};
     const struct rtattr *gw = at[RTA_GATEWAY];
     if (gw && body->rtm_family == AF_INET && RTA_PAYLOAD(gw) >= 4)
-        b->route.gateway = addr_v4(RTA_DATA(gw), 0);
+        b->route.gateway = addr_v4(netlink_attr_data(gw), 0);
     else if (gw && body->rtm_family == AF_INET6 && RTA_PAYLOAD(gw) >= 16)
-        b->route.gateway = addr_v6(RTA_DATA(gw), 0);
+        b->route.gateway = addr_v6(netlink_attr_data(gw), 0);
     return true;
 }
 
