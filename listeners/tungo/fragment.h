@@ -15,12 +15,12 @@
 #include <stdint.h>
 
 /* --- together. Owner: the listener, one per device. Memory: at most FRAGMENT_DATAGRAMS times
- * 64 KB, only while fragments wait. */
+ * 66 KB, only while fragments wait. */
 enum {
     FRAGMENT_DATAGRAMS = 64,
     FRAGMENT_PER_SOURCE = 16, /* of them, with the same source address; the oldest goes */
     FRAGMENT_WAIT_MS = 30000,
-    FRAGMENT_PIECES_MAX = 8192 /* of one datagram */
+    FRAGMENT_HEADER_MAX = 128 /* IP header with what stands before the fragment header */
 };
 
 struct reassembly;
@@ -54,7 +54,6 @@ struct fragment_cut {
     size_t at, n; /* the piece of the payload behind it */
     size_t payload_bytes, step;
     uint32_t id;
-    bool started;
 };
 /* ip: a header without options or extensions (20 or 40 bytes); payload: all behind it, with the
  * checksum of the upper layer complete. false: the MTU has no room for 8 bytes of payload. */

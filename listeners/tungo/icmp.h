@@ -11,6 +11,7 @@
 
 #include "core/addr.h"
 #include "core/rc.h"
+#include "listeners/tungo/packet_out.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,14 +48,15 @@ bool icmp_note_parse(const struct packet *p, struct icmp_note *ret_note);
 
 /* --- with state: the limiter, and the way out. Owner: the listener. */
 struct icmp {
-    struct tungo *tungo;
+    struct packet_out out;
     uint64_t refilled_ms;
     uint32_t tokens;
     bool block; /* `icmp: block`: no echo answers (errors go out all the same) */
     uint64_t echoes, errors, limited;
 };
 void icmp_init(struct icmp *ic, struct tungo *t);
-/* A GATE_ICMP packet: answers an echo. false: it was something else (see icmp_note_parse). */
+/* A GATE_ICMP packet: answers an echo, in place. false: it was something else (see
+ * icmp_note_parse). */
 bool icmp_packet(struct icmp *ic, struct packet *p);
 /* Tells the sender of ip (n bytes of it) that it goes nowhere. Nothing where that would be wrong or
  * too often. */

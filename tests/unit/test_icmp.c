@@ -1,0 +1,231 @@
+/* ICMP: echo answered in place, errors about what may be complained about, errors understood. */
+#include "core/wire/ip.h"
+#include "listeners/tungo/gate.h"
+#include "listeners/tungo/icmp.h"
+#include <check.h>
+
+/* The device: what is written is kept. */
+static struct tun_caps caps = {.mtu = 1500};
+static uint8_t out[70000];
+static size_t out_n;
+static unsigned writes;
+
+const struct tun_caps *tungo_caps(const struct tungo *t)
+{
+    (void)t;
+    return &caps;
+}
+
+bool tun_write(struct tungo *t, const struct iovec *v, int nv, const struct virtio_net_hdr *vh)
+{
+    (void)t;
+    ck_assert(!vh);
+    out_n = 0;
+    for (int i = 0; i < nv; i++) {
+        memcpy(out + out_n, v[i].iov_base, v[i].iov_len);
+        out_n += v[i].iov_len;
+    }
+    ck_assert_uint_le(out_n, caps.mtu);
+    writes++;
+    return true;
+}
+
+static struct addr ip(const char *text)
+{
+    struct addr a;
+
+    ck_assert(addr_parse_ip(text, strlen(text), &a));
+    return a;
+}
+
+/* Builds an ICMP packet with n bytes behind its 8-byte header, as the gate would pass it. */
+static struct packet make(uint8_t *buf, bool v6, uint8_t type, uint8_t code, size_t n)
+{
+    struct addr src = ip(v6 ? "fd00::2" : "10.0.0.2"), dst = ip(v6 ? "2001:db8::1" : "8.8.8.8");
+    struct ip_fields f = {
+        .src = &src, .dst = &dst, .proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, .ttl = 3};
+    size_t l4 = packet_put_ip(buf, &f, 8 + n);
+
+    buf[l4] = type;
+    buf[l4 + 1] = code;
+    packet_wr32(buf + l4 + 4, 0x12345678);
+    cksum_l4_put(buf, l4, l4 + 8 + n, f.proto);
+    return (struct packet){.ip = buf,
+                           .bytes = l4 + 8 + n,
+                           .src = src,
+                           .dst = dst,
+                           .proto = f.proto,
+                           .l4 = (uint16_t)l4,
+                           .payload = (uint16_t)(l4 + 8)};
+}
+
+START_TEST(test_echo_is_answered_for_any_address)
+{
+    static uint8_t buf[70000];
+    struct icmp ic;
+
+    icmp_init(&ic, NULL);
+    memset(buf, 'x', sizeof(buf));
+    struct packet p = make(buf, _i, _i ? 128 : 8, 0, 56);
+    ck_assert(icmp_packet(&ic, &p));
+    ck_assert_uint_eq(out_n, (_i ? 40 : 20) + 64);
+    struct addr src = packet_src(out), dst = packet_dst(out);
+    struct addr asked = ip(_i ? "2001:db8::1" : "8.8.8.8"), who = ip(_i ? "fd00::2" : "10.0.0.2");
+    ck_assert(addr_same_ip(&src, &asked));
+    ck_assert(addr_same_ip(&dst, &who));
+    ck_assert_uint_eq(out[p.l4], _i ? 129 : 0);
+    ck_assert_uint_eq(packet_rd32(out + p.l4 + 4), 0x12345678);
+    ck_assert(cksum_l4_ok(out, p.l4, out_n, p.proto));
+    ck_assert(_i || cksum_ip4_ok(out));
+    ck_assert_uint_eq(out[_i ? IP6_AT_HOPS : IP4_AT_TTL], 64);
+    writes = 0;
+    p = make(buf, _i, _i ? 128 : 8, 0, 5000); /* came in fragments, leaves in fragments */
+    ck_assert(icmp_packet(&ic, &p));
+    ck_assert_uint_eq(writes, 4);
+    writes = 0;
+    ic.block = true;
+    p = make(buf, _i, _i ? 128 : 8, 0, 56);
+    ck_assert(icmp_packet(&ic, &p));
+    p = make(buf, _i, _i ? 129 : 0, 0, 56);
+    ck_assert(!icmp_packet(&ic, &p));
+    ck_assert_uint_eq(writes, 0);
+}
+END_TEST
+
+START_TEST(test_echo_with_options_is_answered_without)
+{
+    uint8_t buf[200] = {0};
+    struct packet p = make(buf + 4, false, 8, 0, 16);
+
+    memmove(buf, buf + 4, 20); /* four bytes of options, end of list */
+    memset(buf + 20, 0, 4);
+    buf[0] = 0x46;
+    p.ip = buf;
+    p.bytes += 4;
+    p.l4 = 24;
+    p.payload = 32;
+    ck_assert(icmp_echo_answer(&p));
+    ck_assert_ptr_eq(p.ip, buf + 4);
+    ck_assert_uint_eq(p.ip[0], 0x45);
+    ck_assert_uint_eq(p.bytes, 20 + 8 + 16);
+    ck_assert(cksum_ip4_ok(p.ip));
+    ck_assert(cksum_l4_ok(p.ip, 20, p.bytes, IPPROTO_ICMP));
+}
+END_TEST
+
+static size_t udp_packet(uint8_t *buf, bool v6, size_t n)
+{
+    struct addr src = ip(v6 ? "fd00::2" : "10.0.0.2"), dst = ip(v6 ? "2001:db8::1" : "8.8.8.8");
+    struct ip_fields f = {.src = &src, .dst = &dst, .proto = IPPROTO_UDP};
+    size_t l4 = packet_put_ip(buf, &f, 8 + n);
+
+    packet_put_udp(buf, l4, 5555, 53, n);
+    return l4 + 8 + n;
+}
+
+START_TEST(test_errors_quote_the_packet_and_are_parsed_back)
+{
+    static const struct {
+        enum rc why;
+        uint8_t code4, code6;
+    } v[] = {{RC_REFUSED, 3, 4}, {RC_UNSUPPORTED, 3, 4},  {RC_UNREACH_NET, 0, 0},
+             {RC_DENIED, 13, 1}, {RC_UNREACH_HOST, 1, 3}, {RC_NAME, 1, 3},
+             {RC_TIMEOUT, 1, 3}};
+    uint8_t buf[2000] = {0}, error[ICMP_ERROR_BYTES];
+    size_t n, len = udp_packet(buf, _i, 1400);
+
+    for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+        ck_assert(icmp_error_build(error, buf, len, v[i].why, &n));
+        size_t l4 = _i ? 40 : 20;
+        uint8_t proto = _i ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+        ck_assert_uint_eq(n, _i ? 1280 : 576);
+        ck_assert_uint_eq(error[l4], _i ? 1 : 3);
+        ck_assert_uint_eq(error[l4 + 1], _i ? v[i].code6 : v[i].code4);
+        ck_assert(cksum_l4_ok(error, l4, n, proto));
+        ck_assert(_i || cksum_ip4_ok(error));
+        ck_assert_mem_eq(error + l4 + 8, buf, n - l4 - 8);
+        struct packet p = {.ip = error,
+                           .bytes = n,
+                           .l4 = (uint16_t)l4,
+                           .payload = (uint16_t)(l4 + 8),
+                           .proto = proto};
+        struct icmp_note note;
+        ck_assert(icmp_note_parse(&p, &note));
+        ck_assert_int_eq(note.kind, ICMP_NOTE_UNREACHABLE);
+        ck_assert_uint_eq(note.proto, IPPROTO_UDP);
+        ck_assert_uint_eq(note.src.port, 5555);
+        ck_assert_uint_eq(note.dst.port, 53);
+        for (p.bytes = p.payload; p.bytes < l4 + 8 + l4 + 8; p.bytes++)
+            ck_assert(!icmp_note_parse(&p, &note));
+    }
+    ck_assert(icmp_too_big_build(error, buf, len, 1280, &n));
+    struct packet p = {.ip = error, .bytes = n, .l4 = _i ? 40 : 20, .payload = _i ? 48 : 28};
+    struct icmp_note note;
+    ck_assert(icmp_note_parse(&p, &note));
+    ck_assert_int_eq(note.kind, ICMP_NOTE_TOO_BIG);
+    ck_assert_uint_eq(note.mtu, 1280);
+}
+END_TEST
+
+START_TEST(test_no_error_about_errors_fragments_and_groups)
+{
+    uint8_t buf[2000] = {0}, error[ICMP_ERROR_BYTES];
+    size_t n = 0, len = udp_packet(buf, _i, 100);
+
+    for (size_t cut = 0; cut < (_i ? 40u : 20u); cut++)
+        ck_assert(!icmp_error_build(error, buf, cut, RC_REFUSED, &n));
+    uint8_t *last = buf + (_i ? IP6_AT_DST : IP4_AT_DST);
+    uint8_t kept = *last;
+    *last = _i ? 0xff : 0xe0;
+    ck_assert(!icmp_error_build(error, buf, len, RC_REFUSED, &n));
+    *last = kept;
+    uint8_t *first = buf + (_i ? IP6_AT_SRC : IP4_AT_SRC);
+    *first = _i ? 0xff : 0xe0;
+    ck_assert(!icmp_error_build(error, buf, len, RC_REFUSED, &n));
+    struct packet p = make(buf, _i, _i ? 1 : 3, 1, 40);
+    ck_assert(!icmp_error_build(error, buf, p.bytes, RC_REFUSED, &n));
+    p = make(buf, _i, _i ? 128 : 8, 0, 40);
+    ck_assert(icmp_error_build(error, buf, p.bytes, RC_DENIED, &n));
+    if (!_i) {
+        packet_wr16(buf + IP4_AT_FRAG, 100);
+        ck_assert(!icmp_error_build(error, buf, p.bytes, RC_DENIED, &n));
+    }
+    buf[0] = 0;
+    ck_assert(!icmp_error_build(error, buf, p.bytes, RC_DENIED, &n));
+}
+END_TEST
+
+START_TEST(test_errors_are_rate_limited)
+{
+    uint8_t buf[200] = {0};
+    size_t len = udp_packet(buf, false, 10);
+    struct icmp ic;
+
+    icmp_init(&ic, NULL);
+    for (int i = 0; i < 1000; i++)
+        icmp_refuse(&ic, buf, len, RC_REFUSED, 5000);
+    ck_assert_uint_eq(ic.errors, ICMP_BURST);
+    ck_assert_uint_eq(ic.limited, 1000 - ICMP_BURST);
+    for (uint64_t now = 5001; now <= 6000; now++)
+        icmp_refuse(&ic, buf, len, RC_REFUSED, now);
+    ck_assert_uint_eq(ic.errors, ICMP_BURST + ICMP_PER_SECOND);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("icmp");
+    TCase *t = tcase_create("both families");
+
+    tcase_add_loop_test(t, test_echo_is_answered_for_any_address, 0, 2);
+    tcase_add_test(t, test_echo_with_options_is_answered_without);
+    tcase_add_loop_test(t, test_errors_quote_the_packet_and_are_parsed_back, 0, 2);
+    tcase_add_loop_test(t, test_no_error_about_errors_fragments_and_groups, 0, 2);
+    tcase_add_test(t, test_errors_are_rate_limited);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
