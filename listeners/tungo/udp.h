@@ -25,12 +25,9 @@ struct tungo_udp;
 struct tungo_udp_setup {
     struct loop *loop;
     struct tungo *tungo;
-    const struct tun_caps *caps; /* borrowed; may change with the device */
-    struct icmp *icmp;           /* borrowed; NULL: errors are not told */
+    struct icmp *icmp;      /* borrowed; NULL: errors are not told */
     const struct cidr *own; /* the device's addresses: their clients take packets of any size */
     size_t n_own;
-    /* NULL: tun_write(). */
-    bool (*write)(struct tungo *t, const struct iovec *v, int nv, const struct virtio_net_hdr *vh);
 };
 
 struct tungo_udp_stats {
@@ -42,7 +39,7 @@ struct tungo_udp_stats {
 /* setup is copied. Memory is taken when the first datagram comes. NULL: no memory. */
 struct tungo_udp *tungo_udp_new(const struct tungo_udp_setup *setup);
 void tungo_udp_free(struct tungo_udp *u); /* closes every association, with on_udp_gone */
-/* Both may change at any time; ev is borrowed (NULL: everything is dropped). */
+/* Both may change at any time. ev is copied; NULL: everything is dropped. */
 void tungo_udp_set_events(struct tungo_udp *u, const struct tungo_events *ev);
 void tungo_udp_configure(struct tungo_udp *u, const struct tungo_cfg *cfg);
 /* One packet that the gate passed as GATE_UDP, super-packets too. The bytes are used during the

@@ -1,0 +1,306 @@
+/* listeners/tungo/udp.c - see udp.h: whose association a datagram belongs to, and the way up. */
+#include "listeners/tungo/udp.h"
+#include "core/wire/ip.h"
+#include "listeners/tungo/gate.h"
+#include "listeners/tungo/icmp.h"
+#include "listeners/tungo/udp_inside.h"
+#include <stdlib.h>
+
+enum { DNS_PORT = 53 };
+
+static size_t pieces(size_t n, size_t segment)
+{
+    return n > segment ? (n + segment - 1) / segment : 1;
+}
+
+/* --- sending */
+
+/* A flow that is over says so with its next event, from the loop. */
+static void send_now(struct tungo_udp *u, struct udp_dest *d, const struct addr *dst,
+                     const uint8_t *data, size_t n, size_t segment)
+{
+    struct target to;
+
+    target_from_addr(&to, dst);
+    enum rc rc = n > segment ? dgram_send_burst(d->dgram, &to, data, n, segment)
+                             : dgram_send(d->dgram, &to, data, n);
+    if (rc == RC_OK)
+        return;
+    u->lost_up += pieces(n, segment);
+    if (rc != RC_AGAIN)
+        dgram_wake(d->dgram);
+}
+
+void udp_flush_up(struct tungo_udp *u)
+{
+    struct udp_burst *b = &u->burst;
+    struct udp_dest *d = b->dest;
+
+    if (!d)
+        return;
+    b->dest = NULL;
+    job_cancel(&u->flush);
+    send_now(u, d, &b->dst, u->burst_buf, b->n, b->segment);
+}
+
+static void on_flush(struct job *job)
+{
+    udp_flush_up((struct tungo_udp *)((char *)job - offsetof(struct tungo_udp, flush)));
+}
+
+static bool joins(const struct udp_burst *b, const struct udp_dest *d, const struct addr *dst,
+                  size_t n)
+{
+    return b->dest == d && n > 0 && n <= b->segment && b->n + n <= UDP_BURST_BYTES &&
+           b->n / b->segment < UDP_BURST_SEGMENTS && addr_equal(&b->dst, dst);
+}
+
+void udp_send_up(struct tungo_udp *u, struct udp_dest *d, const struct addr *dst,
+                 const uint8_t *data, size_t n, size_t segment)
+{
+    struct udp_burst *b = &u->burst;
+
+    u->up += pieces(n, segment);
+    d->up_bytes += n;
+    bool one = segment >= n;
+    if (b->dest && !(one && joins(b, d, dst, n)))
+        udp_flush_up(u);
+    if (!one || n == 0 || n > UDP_BURST_BYTES / 2 || !d->dgram->type->send_burst) {
+        send_now(u, d, dst, data, n, segment);
+        return;
+    }
+    if (!b->dest) {
+        *b = (struct udp_burst){.dest = d, .dst = *dst, .segment = n};
+        job_post(u->setup.loop, &u->flush);
+    }
+    memcpy(u->burst_buf + b->n, data, n);
+    b->n += n;
+    if (n < b->segment) /* a shorter one is the last */
+        udp_flush_up(u);
+}
+
+/* --- whose it is */
+
+static struct udp_source *source_of(struct tungo_udp *u, const struct addr *client, uint64_t now)
+{
+    struct udp_source *s = udp_table_source(&u->table, client);
+
+    if (s)
+        return s;
+    if (u->table.n_sources >= UDP_SOURCES_MAX)
+        udp_close_source(u, udp_table_oldest_source(&u->table));
+    s = udp_table_source_add(&u->table, client, now);
+    if (s)
+        udp_sweep_at(u, now + u->timeout_ms);
+    return s;
+}
+
+static void forget_oldest_pair(struct tungo_udp *u, struct udp_source *s)
+{
+    struct udp_pair *p = udp_table_oldest_pair(s);
+
+    if (p->dest && p->dest->fixed)
+        udp_close_dest(u, p->dest); /* takes the pair along */
+    else
+        udp_table_pair_remove(&u->table, p);
+}
+
+static bool has_buffers(struct tungo_udp *u)
+{
+    if (!u->scratch)
+        u->scratch = malloc(UDP_SCRATCH_BYTES);
+    if (!u->burst_buf)
+        u->burst_buf = malloc(UDP_BURST_BYTES);
+    return u->scratch && u->burst_buf;
+}
+
+/* A new association of s; NULL: past a cap that nobody can be evicted for, or no memory. */
+static struct udp_dest *new_dest(struct tungo_udp *u, struct udp_source *s,
+                                 const struct tungo_udp_route *route, uint64_t now)
+{
+    struct udp_table *t = &u->table;
+
+    if (s->n_opening >= UDP_WAITING_PER_SOURCE)
+        udp_close_dest(u, udp_table_oldest_waiting(s));
+    if (t->n_opening >= UDP_OPENING_MAX || !has_buffers(u))
+        return NULL;
+    if (t->n_dests >= UDP_DESTS_MAX) {
+        struct udp_dest *old = udp_table_oldest_dest(t);
+        struct udp_source *other = (old ? old : udp_table_oldest_ending(t))->source;
+        udp_close_dest(u, old ? old : udp_table_oldest_ending(t));
+        if (other != s)
+            (void)udp_table_source_drop(t, other);
+    }
+    struct udp_dest *d = udp_table_dest_add(t, s, route->id, route->fixed, now);
+    if (d)
+        d->owner = u;
+    return d;
+}
+
+static bool is_fresh(const struct tungo_udp *u, const struct udp_pair *p, uint64_t now)
+{
+    if (!p->dest)
+        return now < p->used_ms;
+    return p->dest->fixed || now - p->used_ms <= u->timeout_ms;
+}
+
+/* The pair with its decision, which may be a verdict against it; NULL: no room. */
+static struct udp_pair *pair_of(struct tungo_udp *u, const struct packet *packet, size_t first,
+                                uint64_t now)
+{
+    struct udp_source *s = source_of(u, &packet->src, now);
+    struct udp_pair *p = s ? udp_table_pair(&u->table, s, &packet->dst) : NULL;
+    struct tungo_udp_route route = {0};
+
+    if (!s || (p && is_fresh(u, p, now)))
+        return p;
+    if (!p && s->n_pairs >= UDP_PAIRS_PER_SOURCE)
+        forget_oldest_pair(u, s);
+    if (!p)
+        p = udp_table_pair_add(&u->table, s, &packet->dst, now);
+    if (!p) {
+        (void)udp_table_source_drop(&u->table, s);
+        return NULL;
+    }
+    enum rc rc = u->events.on_udp(u->events.arg, &packet->src, &packet->dst,
+                                  packet->ip + packet->payload, first, &route);
+    struct udp_dest *d = NULL;
+    if (rc == RC_OK) {
+        d = route.fixed ? NULL : udp_table_dest(s, route.id);
+        d = d ? d : new_dest(u, s, &route, now);
+        if (!d) {
+            udp_table_pair_remove(&u->table, p);
+            return NULL;
+        }
+    }
+    udp_table_pair_bind(p, d, rc, d ? now : now + UDP_VERDICT_MS);
+    return p;
+}
+
+/* The last thing that is done with d: it may be gone afterwards. */
+static void ask_to_open(struct tungo_udp *u, struct udp_dest *d, const struct addr *destination)
+{
+    struct tungo_udp_route route = {.id = d->route, .fixed = d->fixed};
+    struct addr client = d->source->client, dst = *destination;
+
+    d->told = true;
+    udp_sweep_at(u, d->used_ms + u->timeout_ms);
+    u->events.on_udp_open(u->events.arg, d, &route, &client, &dst);
+}
+
+static void take(struct tungo_udp *u, struct udp_pair *pair, const uint8_t *data, size_t n,
+                 size_t segment, uint64_t now)
+{
+    struct udp_dest *d = pair->dest;
+
+    udp_table_used(&u->table, d, pair, now);
+    if (d->dns || d->ending)
+        udp_table_asked(&u->table, d, data, n);
+    if (!d->opening) {
+        udp_send_up(u, d, &pair->dst, data, n, segment);
+        return;
+    }
+    do {
+        size_t piece = n < segment ? n : segment;
+        u->lost_up += !udp_hold(d, &pair->dst, data, piece);
+        data += piece;
+        n -= piece;
+    } while (n > 0);
+    if (!d->told)
+        ask_to_open(u, d, &pair->dst);
+}
+
+void tungo_udp_packet(struct tungo_udp *u, const struct packet *p)
+{
+    const uint8_t *data = p->ip + p->payload;
+    size_t n = p->bytes - p->payload;
+    size_t segment = p->gso_size && p->gso_size < n ? p->gso_size : n;
+    uint64_t now = loop_now_ms(u->setup.loop);
+
+    if (!u->events.on_udp || segment > u->buffer_bytes) {
+        u->lost_up += pieces(n, segment);
+        return;
+    }
+    struct udp_pair *pair = pair_of(u, p, segment, now);
+    if (!pair) {
+        u->lost_up += pieces(n, segment);
+        return;
+    }
+    if (pair->dest) {
+        take(u, pair, data, n, segment, now);
+        return;
+    }
+    u->lost_up += pieces(n, segment);
+    if (pair->verdict != RC_DENIED && u->setup.icmp)
+        icmp_refuse(u->setup.icmp, p->ip, p->bytes, pair->verdict, now);
+}
+
+/* --- life */
+
+struct tungo_udp *tungo_udp_new(const struct tungo_udp_setup *setup)
+{
+    struct tungo_udp *u = calloc(1, sizeof(*u));
+    uint64_t key;
+
+    if (!u)
+        return NULL;
+    loop_random(&key, sizeof(key));
+    u->setup = *setup;
+    u->timeout_ms = UDP_TIMEOUT_MS;
+    u->buffer_bytes = DGRAM_MAX_BYTES;
+    udp_table_init(&u->table, key);
+    packet_out_init(&u->down.out, setup->tungo);
+    u->down.own = setup->own;
+    u->down.n_own = setup->n_own;
+    job_init(&u->flush, on_flush);
+    timer_init(setup->loop, &u->sweep, udp_on_sweep);
+    return u;
+}
+
+void tungo_udp_free(struct tungo_udp *u)
+{
+    struct udp_source *s;
+
+    if (!u)
+        return;
+    while ((s = udp_table_oldest_source(&u->table)) != NULL)
+        udp_close_source(u, s);
+    udp_table_done(&u->table);
+    job_cancel(&u->flush);
+    timer_stop(&u->sweep);
+    free(u->scratch);
+    free(u->burst_buf);
+    free(u);
+}
+
+void tungo_udp_set_events(struct tungo_udp *u, const struct tungo_events *ev)
+{
+    u->events = ev ? *ev : (struct tungo_events){0};
+}
+
+void tungo_udp_configure(struct tungo_udp *u, const struct tungo_cfg *cfg)
+{
+    u->timeout_ms = cfg->udp_timeout_ms ? cfg->udp_timeout_ms : UDP_TIMEOUT_MS;
+    u->buffer_bytes = cfg->udp_buffer_bytes && cfg->udp_buffer_bytes < DGRAM_MAX_BYTES
+                          ? cfg->udp_buffer_bytes
+                          : DGRAM_MAX_BYTES;
+}
+
+void tungo_udp_client_gone(struct tungo_udp *u, const struct addr *client)
+{
+    struct udp_source *s = udp_table_source(&u->table, client);
+
+    if (s)
+        udp_close_source(u, s);
+}
+
+void tungo_udp_stats(const struct tungo_udp *u, struct tungo_udp_stats *ret_st)
+{
+    *ret_st = (struct tungo_udp_stats){.up = u->up,
+                                       .down = u->n_down,
+                                       .dropped_up = u->lost_up,
+                                       .dropped_down = u->lost_down,
+                                       .sources = u->table.n_sources,
+                                       .associations = u->table.n_dests,
+                                       .opening = u->table.n_opening};
+}

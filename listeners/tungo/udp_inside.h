@@ -1,0 +1,63 @@
+/* listeners/tungo/udp_inside.h - what udp.c (the way up, the handler's side) and udp_assoc.c (life
+ * of an association, the way down) share. Private to these two.
+ */
+#ifndef LISTENERS_TUNGO_UDP_INSIDE_H
+#define LISTENERS_TUNGO_UDP_INSIDE_H
+
+#include "core/dgram.h"
+#include "core/loop.h"
+#include "listeners/tungo/udp.h"
+#include "listeners/tungo/udp_down.h"
+#include "listeners/tungo/udp_table.h"
+
+enum {
+    UDP_HELD_DATAGRAMS = 16, /* per association while it opens */
+    UDP_HELD_BYTES = 65536,
+    UDP_TIMEOUT_MS = 30000,
+    UDP_DNS_GRACE_MS = 1000,
+    UDP_VERDICT_MS = 5000, /* a decision against a pair holds so long ... */
+    UDP_FAILED_MS = 1000,  /* ... and a failed attempt so long */
+    UDP_BURST_BYTES = 65507,
+    UDP_BURST_SEGMENTS = 64,
+    UDP_SCRATCH_BYTES = 3 * 65536
+};
+
+/* Equal datagrams of one association to one destination, sent with one call when something else
+ * comes or the turn's jobs run. */
+struct udp_burst {
+    struct udp_dest *dest; /* NULL: empty */
+    struct addr dst;
+    size_t n, segment;
+};
+
+struct tungo_udp {
+    struct tungo_udp_setup setup;
+    struct tungo_events events; /* on_udp NULL: not set */
+    struct udp_table table;
+    struct udp_down down;
+    struct udp_burst burst;
+    struct job flush;
+    struct timer sweep;
+    uint32_t timeout_ms, buffer_bytes;
+    uint8_t *scratch;   /* what was received, until it is written */
+    uint8_t *burst_buf; /* UDP_BURST_BYTES */
+    uint64_t up, lost_up, lost_down, n_down;
+};
+
+/* Looks again at `at_ms` at the latest. */
+void udp_sweep_at(struct tungo_udp *u, uint64_t at_ms);
+/* Keeps a datagram until the association is open; false: past the cap. */
+bool udp_hold(struct udp_dest *d, const struct addr *dst, const uint8_t *data, size_t n);
+void udp_send_up(struct tungo_udp *u, struct udp_dest *d, const struct addr *dst,
+                 const uint8_t *data, size_t n, size_t segment);
+void udp_flush_up(struct tungo_udp *u);
+/* With on_udp_gone where it is due. The source stays. */
+void udp_close_dest(struct tungo_udp *u, struct udp_dest *d);
+/* All that hangs on it, and itself. */
+void udp_close_source(struct tungo_udp *u, struct udp_source *s);
+/* ICMP to the client about a datagram that is not there any more. */
+void udp_tell_client(struct tungo_udp *u, const struct addr *client, const struct addr *dst,
+                     enum rc why);
+void udp_on_sweep(struct timer *timer);
+
+#endif
