@@ -103,6 +103,7 @@ static enum rc tcp_send(struct layer *l, const struct iovec *v, int nv, size_t *
         t->writable = false;
         return RC_AGAIN;
     }
+    t->readable = true; /* what the peer said last may be there although no edge told us yet */
     return tcp_failed(t, "send");
 }
 
