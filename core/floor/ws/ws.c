@@ -88,7 +88,7 @@ static enum rc fetch(struct ws *w, uint8_t *buf, size_t cap, void *dst, size_t d
         return rc;
     rc = ws_codec_feed(&w->codec, buf, n, dst, dst_cap, ret_n);
     if (rc != RC_OK)
-        ws_end(w, rc, rc == RC_NOMEM ? "no memory" : "the peer broke the WebSocket protocol");
+        ws_end(w, rc, ws_codec_why(rc));
     if (rc != RC_OK || w->codec.got_close)
         timer_stop(&w->timer);
     if (w->codec.got_pong) {

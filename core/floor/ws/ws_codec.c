@@ -18,6 +18,7 @@ enum {
     CONTROL_BYTES = 128,   /* LWS's own buffer per connection: control frames only */
     WRITE_BYTES = 1 << 17, /* above every frame: LWS cuts none */
     SERVICE_TURNS = 4,
+    LWS_ROOM_BYTES = 16384, /* a connection being made takes less than 8 KB */
 };
 
 static const char protocol_name[] = "ws";
@@ -236,6 +237,16 @@ static void service(struct ws_codec *c, short events)
     lws_service_fd(lws_get_context(c->wsi), &p);
 }
 
+/* LWS does not survive an allocation that fails while it makes a connection (it frees what is still
+ * linked). So the memory must be there before: a freed block of more than all that it takes. */
+static bool has_room(void)
+{
+    void *volatile room = malloc(LWS_ROOM_BYTES); /* volatile: or the compiler drops the pair */
+
+    free(room);
+    return room != NULL;
+}
+
 enum rc ws_codec_connect(struct ws_codec *c, struct lws_context *cx, struct lws_vhost *vh)
 {
     struct lws_client_connect_info info = {
@@ -249,6 +260,8 @@ enum rc ws_codec_connect(struct ws_codec *c, struct lws_context *cx, struct lws_
         .opaque_user_data = c,
     };
 
+    if (!has_room())
+        return RC_NOMEM;
     c->wsi = lws_client_connect_via_info(&info);
     for (int i = 0; i < SERVICE_TURNS && c->wsi && !c->key[0]; i++)
         service(c, POLLOUT);
@@ -268,6 +281,8 @@ enum rc ws_codec_answered(struct ws_codec *c, const char *accept)
 
     if (n < 0 || (size_t)n >= sizeof(head) || !c->wsi)
         return RC_PROTO;
+    if (!has_room())
+        return RC_NOMEM;
     c->head = (const uint8_t *)head;
     c->head_n = (size_t)n;
     service(c, POLLIN);
@@ -287,6 +302,8 @@ enum rc ws_codec_accept(struct ws_codec *c, struct lws_vhost *vh, const char *ke
 
     if (n < 0 || (size_t)n >= sizeof(head))
         return RC_PROTO;
+    if (!has_room())
+        return RC_NOMEM;
     c->number = lws_os_fd(c);
     if (c->number < 0)
         return errno == EMFILE ? RC_LIMIT : RC_NOMEM;
@@ -328,6 +345,11 @@ enum rc ws_codec_feed(struct ws_codec *c, uint8_t *buf, size_t n, void *dst, siz
     return c->no_memory ? RC_NOMEM : RC_PROTO;
 }
 
+const char *ws_codec_why(enum rc rc)
+{
+    return rc == RC_NOMEM ? "no memory" : "the peer broke the WebSocket protocol";
+}
+
 void ws_codec_service(struct ws_codec *c)
 {
     for (int i = 0; i < SERVICE_TURNS && c->wsi && c->wants_out && !ws_queue_bytes(&c->out); i++) {
@@ -341,6 +363,8 @@ enum rc ws_codec_frame(struct ws_codec *c, uint8_t *payload, size_t n, const uin
 {
     int done;
 
+    if (!c->wsi)
+        return RC_RESET;
     c->framing = true;
     c->frame = NULL;
     done = lws_write(c->wsi, payload, n, LWS_WRITE_BINARY);

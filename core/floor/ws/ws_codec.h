@@ -72,6 +72,7 @@ enum rc ws_codec_accept(struct ws_codec *c, struct lws_vhost *vh, const char *ke
  * a Close that says so waits in `out`. */
 enum rc ws_codec_feed(struct ws_codec *c, uint8_t *buf, size_t n, void *dst, size_t cap,
                       size_t *ret_n);
+const char *ws_codec_why(enum rc rc); /* in words */
 /* Lets LWS write what it wants to: a pong, a Close; at most one of them, 131 bytes. */
 void ws_codec_service(struct ws_codec *c);
 /* One binary message. payload has WS_PRE_BYTES before it and may be changed. *ret_frame lies there.

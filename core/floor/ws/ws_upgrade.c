@@ -17,6 +17,12 @@ static enum rc refuse_memory(struct ws *w)
     return layer_fail(&w->layer, RC_NOMEM, "no memory");
 }
 
+static enum rc refuse_more(struct ws *w, enum rc rc)
+{
+    return rc == RC_NOMEM ? refuse_memory(w)
+                          : layer_fail(&w->layer, rc, "too many WebSocket connections");
+}
+
 /* Reads until the head is whole. */
 static enum rc collect(struct ws *w)
 {
@@ -72,7 +78,7 @@ static enum rc begin(struct ws *w)
     w->state = ST_REQUEST_SEND;
     rc = ws_codec_connect(&w->codec, ws_ctx_lws(), ctx->vhost);
     if (rc != RC_OK)
-        return layer_fail(&w->layer, rc, "no more WebSocket connections");
+        return refuse_more(w, rc);
     rc = ws_head_request(ctx->target, ctx->cfg.host ? ctx->cfg.host : w->host, w->codec.key,
                          &ctx->cfg.header, buf, sizeof(buf), &n);
     if (rc != RC_OK)
@@ -85,12 +91,14 @@ static void go_up(struct ws *w)
 {
     struct ws_head_in *h = w->head;
     size_t none;
+    enum rc rc = RC_OK;
 
     w->state = ST_UP;
     timer_stop(&w->timer);
-    if (h->n > h->end && ws_codec_feed(&w->codec, (uint8_t *)h->bytes + h->end, h->n - h->end, NULL,
-                                       0, &none) != RC_OK)
-        ws_end(w, RC_PROTO, "the peer broke the WebSocket protocol");
+    if (h->n > h->end)
+        rc = ws_codec_feed(&w->codec, (uint8_t *)h->bytes + h->end, h->n - h->end, NULL, 0, &none);
+    if (rc != RC_OK)
+        ws_end(w, rc, ws_codec_why(rc));
     free(w->head);
     free(w->host);
     w->head = NULL;
@@ -123,6 +131,8 @@ static enum rc read_answer(struct ws *w)
     if (rc == RC_OK) {
         rc = ws_codec_answered(&w->codec, a.accept);
         why = w->codec.why ? w->codec.why : "libwebsockets does not accept the answer";
+        if (rc == RC_NOMEM)
+            return refuse_memory(w);
     }
     if (rc == RC_OK)
         go_up(w);
@@ -147,7 +157,7 @@ static enum rc read_request(struct ws *w, enum rc rc)
     if (r.verdict == WS_UPGRADE) {
         rc = ws_codec_accept(&w->codec, w->ctx->vhost, r.key);
         if (rc != RC_OK)
-            return layer_fail(&w->layer, rc, "no more WebSocket connections");
+            return refuse_more(w, rc);
         rc = ws_head_accept(w->codec.key, &w->ctx->cfg.header, buf, sizeof(buf), &n);
     } else {
         struct timespec now = {0};
