@@ -266,10 +266,10 @@ def live(host, count, ready):
                 s.sendall(block)
                 need(take(s, len(block)) == block, "other bytes")
                 rounds[i] += 1
-                if i == 0 or rounds[i] == 1:
-                    with lock, open(ready + ".new", "w") as f:
-                        f.write(f"{min(rounds)}\n")
-                    if min(rounds):
+                with lock:
+                    if (i == 0 or rounds[i] == 1) and min(rounds):
+                        with open(ready + ".new", "w") as f:
+                            f.write(f"{min(rounds)}\n")
                         os.replace(ready + ".new", ready)
                 time.sleep(0.02)
         except (OSError, Bad) as e:

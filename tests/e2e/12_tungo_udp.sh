@@ -1,0 +1,53 @@
+#!/bin/sh
+# tests/e2e/12_tungo_udp.sh - datagrams and pings from the device: direct, through relay+wss, through socks5 with udp=true.
+#
+#     app -> [tungo] -> cgost client -- (c0 | relay+wss | socks5) --> target
+. "$(dirname "$0")/lib.sh"
+net_up
+net_route
+target_up
+net_mark
+sizes="1 2 63 64 511 512 513 1232 1391 1392 1393 1400 1472 1473 2000 4096 4097 8972 9000 16384 32767 32768 40000 65000 65507"
+many=200 && [ -z "$slow" ] || many=80
+
+datagrams() { # way name-of-server-pid-or-nothing
+	way=$1
+	check "$way: warm-up" probe udp "$TARGET" 10
+	check "$way: warm-up, IPv6" probe udp "$TARGET6" 10
+	wait_for "$way: the end of the first associations" 12 idle "$base"
+	for a in "$TARGET" "$TARGET6"; do
+		check "$way, $a: echo of every size" probe udp "$a" $sizes
+		check "$way, $a: an empty datagram, and the next one" probe udp "$a" 0 5
+		check "$way, $a: $many sockets to one address" probe udpmany "$a" $many 5
+		for n in 1500 9000 30000 65507; do check "$way, $a: an answer of $n bytes" probe udpbig "$a" $n; done
+		check "$way, $a: DNS A" sh -c "[ \"\$(ip netns exec $C python3 $here/tests/tools/ask.py $a example.org)\" = 192.0.2.1 ]"
+		check "$way, $a: DNS AAAA by dig" sh -c "[ \"\$(ip netns exec $C dig +short +time=3 +tries=1 @$a example.org AAAA)\" = 2001:db8::1 ]"
+		check "$way, $a: DNS by TCP" sh -c "[ \"\$(ip netns exec $C dig +tcp +short +time=3 +tries=1 @$a example.org A)\" = 192.0.2.1 ]"
+		check "$way, $a: ping" inside "$C" ping -c 3 -i 0.2 -W 2 "$a"
+		check "$way, $a: ping of 1400 bytes" inside "$C" ping -c 2 -i 0.2 -W 2 -s 1400 "$a"
+		check "$way, $a: ping of 5000 bytes" inside "$C" ping -c 2 -i 0.2 -W 2 -s 5000 "$a"
+	done
+	check "$way: one socket, silence beyond udpTimeout, again" probe udplate "$TARGET" 3
+	wait_for "$way: the end of all associations (client $(fds "$pid_client"), was $base)" 12 idle "$base" && ok "$way: all associations are gone"
+}
+idle() { few_fds "$pid_client" "$1"; }
+
+tungo_up client 'udpTimeout=2s'
+base=$(fds "$pid_client")
+datagrams direct
+stop_pid "$pid_client" && same "client ended with status" 0 "$status"
+
+relay_up server 'bind=true'
+tungo_up client 'udpTimeout=2s' -F "$RELAY"
+base=$(fds "$pid_client") base_server=$(fds "$pid_server")
+datagrams relay+wss
+fds_back server "$pid_server" "$base_server" 10
+stop_pid "$pid_client" && same "client ended with status" 0 "$status"
+stop_pid "$pid_server" && same "server ended with status" 0 "$status"
+
+cgost socks "$S" -L 'socks5://demo:demo-only@:1080?udp=true'
+wait_for "socks5 server" 10 listens "$S" 1080
+tungo_up client 'udpTimeout=2s' -F "socks5://demo:demo-only@$SERVER:1080"
+base=$(fds "$pid_client") base_server=$(fds "$pid_socks")
+datagrams socks5
+fds_back socks "$pid_socks" "$base_server" 10

@@ -1,0 +1,88 @@
+#!/bin/sh
+# tests/e2e/30_config_errors.sh - what is wrong is said in one clear line with its place, the status is 1 (flags: 2), and
+# nothing is left behind. And -V -h -t -O.
+. "$(dirname "$0")/lib.sh"
+net_up
+net_mark
+cd "$work" || exit 1
+
+run() { # words...: $got is the status; out and err are the texts
+	inside "$C" timeout 10 "$CGOST" "$@" >out 2>err </dev/null
+	got=$?
+}
+# what is no warning and no note about a service's life
+errors() { grep -vE '"level":"(trace|debug|info|warn|warning)"|(^| )warning: ' err; }
+refused() { # what pattern words...
+	what=$1 pattern=$2 && shift 2
+	run "$@"
+	if [ "$got" != 1 ]; then
+		bad "$what: status $got: $(tail -n 1 err | cut -c1-200)"
+	elif ! errors | grep -qE "$pattern"; then
+		bad "$what: no '$pattern' in: $(errors | head -n 1 | cut -c1-200)"
+	elif [ "$(errors | wc -l)" != 1 ]; then
+		bad "$what: $(errors | wc -l) lines: $(errors | tail -n 1 | cut -c1-200)"
+	else
+		ok "$what: $(errors | cut -c1-150)"
+	fi
+}
+file() { printf '%b' "$1" >"$2"; }
+
+# --- the command line
+run -L :1080 -nonsense && same "unknown flag" 2 "$got" && check "and it is named" grep -q -e -nonsense err
+run -L && same "a flag without its value" 2 "$got" && check "and it is named" grep -q -e -L err
+run -D=maybe -L :1 && same "a flag with a bad value" 2 "$got" && check "and it is named" grep -q maybe err
+run && same "nothing to do" 1 "$got" && check "is said so" test -s err
+refused "unknown parameter" 'nosuchkey' -L 'socks5://127.0.0.1:1080?nosuchkey=1'
+refused "a parameter with a typo: hint" 'readTimeout' -L 'socks5://127.0.0.1:1080?readTimout=1s'
+refused "a bad duration" 'readTimeout' -L 'socks5://127.0.0.1:1080?readTimeout=soon'
+refused "bad CIDR" '10\.8\.0\.1/40' -L 'tungo://:0?name=tungo&net=10.8.0.1/40'
+refused "an address without a prefix" '10\.8\.0\.1' -L 'tungo://:0?name=tungo&net=10.8.0.1'
+refused "bad MTU" 'mtu' -L 'tungo://:0?name=tungo&net=10.8.0.1/24&mtu=70000'
+refused "a device name that is too long" 'a-name-that-is-too-long' -L 'tungo://:0?name=a-name-that-is-too-long&net=10.8.0.1/24'
+refused "bad URL" 'ht_tp' -L 'ht_tp://:1080'
+refused "a node without an address" 'socks5://|-F' -L socks5://127.0.0.1:1080 -F socks5://
+refused "a bad port of a node" '99z' -L socks5://127.0.0.1:1080 -F socks5://127.0.0.1:99z
+refused "a missing certificate" 'nothere\.pem' -L 'socks5+tls://127.0.0.1:1080?cert=nothere.pem&key=nothere.key'
+refused "a missing authority" 'nothere\.pem' -L socks5://127.0.0.1:1080 -F 'relay+wss://127.0.0.1:1?secure=true&ca=nothere.pem'
+refused "a flag that is not served yet" 'api' -L socks5://127.0.0.1:1080 -api 127.0.0.1:1
+
+# --- files
+refused "missing file" 'nothere\.yaml' -C nothere.yaml
+file 'services:\n- name: a\n  addr: [1\n' bad.yaml && refused "bad YAML, with its line" 'bad\.yaml:[34]' -C bad.yaml
+file '{"services": [{"name": "a",}]}\n' bad.json && refused "bad JSON, with its line" 'bad\.json:1' -C bad.json
+file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  handler:\n    type: sock5\n  listener:\n    type: tcp\n' type.yaml
+refused "unknown handler, with its line and a hint" 'type\.yaml:5.*socks5' -C type.yaml
+file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  handler: {type: socks5}\n  listener:\n    type: tpc\n' type.yaml
+refused "unknown listener, with its line and a hint" 'type\.yaml:6.*tcp' -C type.yaml
+file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  handlr: {type: socks5}\n' key.yaml
+refused "unknown key, with its line and a hint" 'key\.yaml:4.*handler' -C key.yaml
+file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  handler:\n    type: socks5\n    chain: nosuch\n  listener: {type: tcp}\n' ref.yaml
+refused "a chain that is not there" 'nosuch' -C ref.yaml
+file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  handler:\n    type: socks5\n    auther: nosuch\n  listener: {type: tcp}\n' ref.yaml
+refused "an auther that is not there" 'nosuch' -C ref.yaml
+file '# nothing\n' empty.yaml && refused "no service" 'service' -C empty.yaml
+
+# --- the machine
+start busy "$C" python3 -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 1080)); s.listen(); time.sleep(600)'
+wait_for "busy port" 10 listens "$C" 1080
+refused "busy port" '127\.0\.0\.1:1080.*[Aa]ddress already in use' -L socks5://127.0.0.1:1080
+refused "busy port, after a device was made" '127\.0\.0\.1:1080.*[Aa]ddress already in use' -L "$(tungo_url)" -L socks5://127.0.0.1:1080
+if ip -n "$C" link show tungo >/dev/null 2>&1; then bad "the device stayed"; else ok "and the device is gone"; fi
+ip -n "$C" tuntap add mode tap name tungo
+refused "a device of that name is there" 'tungo' -L "$(tungo_url)"
+check "and it was left alone" ip -n "$C" link show tungo
+ip -n "$C" link del tungo
+refused "an address that is not ours" '10\.90\.1\.77' -L socks5://10.90.1.77:1080
+refused "no such interface" 'nosuch0' -L "tungo://:0?name=tungo&net=10.8.0.1/24&interface=nosuch0"
+
+# --- what prints and ends
+run -V && same "-V" 0 "$got" && check "-V prints name, version and platform" grep -qE '^c?gost [^ ]+ \(.*[a-z]+/[a-z0-9_]+\)$' out
+run -h && same "-h" 0 "$got" && check "-h prints the flags on stderr" grep -q -e '-L' err
+run -t -L socks5://127.0.0.1:1080 && same "-t, good (the port is busy, nothing is bound)" 0 "$got"
+run -t -C "$here/configs/demo-client.yaml" && same "-t, the demo's file" 0 "$got"
+run -t -C type.yaml && same "-t, bad" 1 "$got" && check "-t says where" grep -q 'type\.yaml:6' err
+run -O json -L socks5://u:p@127.0.0.1:1080 -F relay+wss://127.0.0.1:443 && same "-O json" 0 "$got" &&
+	check "-O json is JSON with both" python3 -c 'import json; c = json.load(open("out")); assert c["services"][0]["handler"]["type"] == "socks5" and c["chains"][0]["hops"][0]["nodes"][0]["dialer"]["type"] == "wss"'
+run -O yaml -C "$here/configs/demo-client.yaml" && same "-O yaml" 0 "$got" && cp out printed.yaml
+run -t -C printed.yaml && same "what -O yaml prints can be read again" 0 "$got"
+run -O yaml -C printed.yaml && check "and is printed the same" cmp out printed.yaml
