@@ -21,7 +21,8 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:exitcode=99} UBSAN_OPTIONS=${
 ok() { passed=$((passed + 1)) && echo "ok   $*"; }
 bad() {
 	failed=$((failed + 1)) && echo "FAIL $*"
-	for l in "$work"/*.log; do [ ! -s "$l" ] || { echo "     --- $(basename "$l")" && tail -n "${TAIL:-6}" "$l" | cut -c1-300 | sed 's/^/     /'; }; done
+	[ $failed -le 3 ] || return 0 # the logs of the first failures tell
+	for l in "$work"/*.log; do [ ! -s "$l" ] || { echo "     --- $(basename "$l")" && tail -n "${TAIL:-3}" "$l" | cut -c1-300 | sed 's/^/     /'; }; done
 }
 check() { # description command...
 	what=$1 && shift
