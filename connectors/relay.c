@@ -34,6 +34,8 @@ struct relay {
 static void drop_head(struct relay *r)
 {
     timer_stop(&r->timer);
+    if (r->head == NULL)
+        return;
     secret_wipe(r->head, r->head_n);
     free(r->head);
     r->head = NULL;
