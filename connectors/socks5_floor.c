@@ -135,7 +135,7 @@ static enum rc on_auth(struct socks5 *s)
 static enum rc refused(struct socks5 *s, enum rc rc, const char *why)
 {
     if (s->cmd == SOCKS5_UDP_TUN && s->may_learn) {
-        s->node->refused_ms = loop_now_ms(stream_loop(s->layer.stream)) | 1;
+        s->node->refused_ms = loop_now_ms(stream_loop(s->layer.stream));
         return layer_fail(&s->layer, RC_UNSUPPORTED, "UDP-TUN: %s", why);
     }
     if (rc == RC_UNSUPPORTED && s->cmd != SOCKS5_CONNECT)
@@ -155,7 +155,7 @@ static enum rc on_reply(struct socks5 *s)
     else if (rc == RC_OK)
         rc = exchange_fill(x, x->in[3] == ATYP_IPV6 ? 22 : 10);
     if (rc == RC_RESET && s->cmd == SOCKS5_UDP_TUN && s->may_learn) {
-        s->node->refused_ms = loop_now_ms(stream_loop(s->layer.stream)) | 1;
+        s->node->refused_ms = loop_now_ms(stream_loop(s->layer.stream));
         return RC_UNSUPPORTED;
     }
     if (rc != RC_OK)

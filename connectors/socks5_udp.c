@@ -19,6 +19,7 @@ struct assoc {
     struct stream *control;
     struct dgram *udp;
     struct addr relay; /* where datagrams go */
+    bool openable;     /* the control connection may get further */
 };
 
 /* One packet at a time is put together or taken apart, within one call. */
@@ -29,6 +30,8 @@ static void on_control(struct stream *s, unsigned ready, void *arg)
     struct assoc *a = arg;
     (void)ready;
     if (!a->dgram.opened) {
+        a->openable = true;
+        stream_want(s, 0, NULL, NULL);
         dgram_wake(&a->dgram);
         return;
     }
@@ -73,6 +76,7 @@ static enum rc assoc_open(struct dgram *d)
     struct assoc *a = (struct assoc *)d;
     enum rc rc = stream_open(a->control);
     if (rc == RC_AGAIN) {
+        a->openable = false;
         stream_want(a->control, STREAM_OPEN, on_control, a);
         return rc;
     }
@@ -128,7 +132,7 @@ static unsigned assoc_ready(struct dgram *d, unsigned wish)
 {
     struct assoc *a = (struct assoc *)d;
     if (!d->opened)
-        return wish & STREAM_OPEN;
+        return a->openable ? wish & STREAM_OPEN : 0;
     unsigned below = wish & (STREAM_IN | STREAM_OUT);
     unsigned ready = below != 0 ? a->udp->type->ready(a->udp, below) & below : 0;
     if (below != 0 && ready == 0)
@@ -168,6 +172,7 @@ enum rc socks5_udp_dgram(struct socks5_node *n, struct stream *s, const struct s
     dgram_init(&a->dgram, &assoc_type, stream_loop(s), DGRAM_NAMES);
     a->control = s;
     a->udp = udp;
+    a->openable = true; /* the first call finds out */
     stream_want(s, 0, NULL, NULL);
     *ret_d = &a->dgram;
     return RC_OK;

@@ -18,7 +18,7 @@ struct framed {
     enum framing framing;
     bool fixed;
     struct target target;
-    bool readable, blocked; /* what the stream said last */
+    bool openable, readable, blocked; /* what the stream said last */
     bool ended;
     unsigned char *in;
     size_t in_cap, from, to;
@@ -49,6 +49,8 @@ static void on_stream(struct stream *s, unsigned ready, void *arg)
 {
     struct framed *f = arg;
     (void)s;
+    if ((ready & STREAM_OPEN) != 0)
+        f->openable = true;
     if ((ready & STREAM_IN) != 0)
         f->readable = true;
     if ((ready & STREAM_OUT) != 0)
@@ -60,9 +62,13 @@ static void on_stream(struct stream *s, unsigned ready, void *arg)
 /* The stream is asked for what is not known: once per change, whatever the owner wants. */
 static void watch(struct framed *f)
 {
-    unsigned events = !f->dgram.opened ? STREAM_OPEN
-                                       : (f->readable || f->ended ? 0u : (unsigned)STREAM_IN) |
-                                             (f->blocked ? (unsigned)STREAM_OUT : 0u);
+    unsigned events = 0;
+    if (!f->dgram.opened)
+        events = f->openable ? 0 : STREAM_OPEN;
+    else if (!f->readable && !f->ended)
+        events = STREAM_IN;
+    if (f->blocked)
+        events |= STREAM_OUT;
     stream_want(f->stream, events, on_stream, f);
 }
 
@@ -81,7 +87,8 @@ static enum rc framed_open(struct dgram *d)
         return rc; /* how the connector says "dial once more"; not a failure of the flow */
     if (rc == RC_OK)
         stream_want(f->stream, STREAM_IN, on_stream, f);
-    else if (rc == RC_AGAIN)
+    f->openable = rc != RC_AGAIN;
+    if (rc == RC_AGAIN)
         watch(f);
     return failed(f, rc);
 }
@@ -254,7 +261,7 @@ static unsigned framed_ready(struct dgram *d, unsigned wish)
     struct framed *f = (struct framed *)d;
     unsigned ready = 0;
     if (!d->opened)
-        return wish & STREAM_OPEN;
+        return f->openable ? wish & STREAM_OPEN : 0;
     if (f->readable || f->ended || f->from < f->to)
         ready |= STREAM_IN;
     if (!f->blocked)
@@ -296,6 +303,7 @@ struct dgram *framed_dgram(struct stream *s, const struct framed_cfg *cfg)
     dgram_init(&f->dgram, &framed_type, stream_loop(s), flags);
     f->stream = s;
     f->framing = cfg->framing;
+    f->openable = true; /* the first call finds out */
     if (cfg->fixed != NULL) {
         f->fixed = true;
         f->target = *cfg->fixed;
