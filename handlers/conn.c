@@ -4,31 +4,18 @@
  * (canceled), its splice (freed, or it called done), the protocol's own things (ops->done).
  * conn_end() is the one end; the memory goes at the end of the turn.
  */
-#include "handlers/conn.h"
 #include "chain/node.h"
 #include "core/auther.h"
 #include "core/dgram.h"
 #include "core/floor/replay.h"
 #include "core/secret.h"
 #include "core/splice.h"
+#include "handlers/conn_in.h"
 #include "listeners/listener.h"
 #include <stdlib.h>
 
-enum {
-    IN_FIRST_BYTES = 1024,
-    AHEAD_MAX_BYTES = 16 * 1024, /* read while the dial is under way */
-    JOIN_MAX_BYTES = 16 * 1024,  /* of the target, joined to a reply */
-    DRAIN_MAX_BYTES = 64 * 1024,
-    DRAIN_MS = 500,
-    CONFIRM_MIN_MS = 20,
-    CONFIRM_MAX_MS = 250,
-    CONFIRM_EAGER_MS = 15000, /* for a node that is known to confirm before any payload */
-    HALF_OPEN_MS =
-        15 * 60 * 1000, /* silence that the second direction may keep after the first ended */
-    USER_MAX_BYTES = 255
-};
+enum { IN_FIRST_BYTES = 1024, DRAIN_MAX_BYTES = 64 * 1024, DRAIN_MS = 500, USER_MAX_BYTES = 255 };
 
-static void on_client(struct stream *s, unsigned ready, void *arg);
 static void on_timer(struct timer *t);
 
 /* ---------------------------------------------------------------- front, birth and end */
@@ -55,7 +42,7 @@ struct loop *conn_loop(const struct conn *c)
     return c->front->setup.loop;
 }
 
-static void arm(struct conn *c, uint32_t ms)
+void conn_arm(struct conn *c, uint32_t ms)
 {
     if (!timer_start(&c->timer, ms))
         conn_drop(c, RC_NOMEM, "no memory for a timer");
@@ -90,9 +77,9 @@ void conn_serve(struct front *f, const struct conn_ops *ops, struct stream *s,
         return;
     }
     c->client = s;
-    arm(c, f->header_ms);
+    conn_arm(c, f->header_ms);
     if (c->state != CONN_OVER)
-        stream_want(s, STREAM_OPEN, on_client, c);
+        stream_want(s, STREAM_OPEN, conn_on_client, c);
 }
 
 void conn_serve_dgram(struct front *f, const struct conn_ops *ops, struct dgram *d,
@@ -151,7 +138,7 @@ void conn_drop(struct conn *c, enum rc rc, const char *reason)
     conn_end(c, NULL);
 }
 
-static void drop_stream(struct conn *c, struct stream *s, enum rc rc)
+void conn_drop_stream(struct conn *c, struct stream *s, enum rc rc)
 {
     conn_drop(c, rc, stream_diag(s)->text);
 }
@@ -201,7 +188,7 @@ static void step(struct conn *c)
 {
     c->ops->step(c);
     if (c->state == CONN_REQUEST)
-        stream_want(c->client, STREAM_IN, on_client, c);
+        stream_want(c->client, STREAM_IN, conn_on_client, c);
 }
 
 static void read_request(struct conn *c)
@@ -214,13 +201,13 @@ static void read_request(struct conn *c)
     else if (rc == RC_LIMIT)
         conn_drop(c, RC_LIMIT, "the request is too long");
     else if (rc != RC_AGAIN)
-        drop_stream(c, c->client, rc);
+        conn_drop_stream(c, c->client, rc);
 }
 
 void conn_next_request(struct conn *c, uint32_t deadline_ms)
 {
     c->state = CONN_REQUEST;
-    arm(c, deadline_ms);
+    conn_arm(c, deadline_ms);
     if (c->state == CONN_REQUEST)
         step(c);
 }
@@ -231,7 +218,7 @@ static void open_client(struct conn *c)
     if (rc == RC_AGAIN)
         return;
     if (rc != RC_OK) {
-        drop_stream(c, c->client, rc);
+        conn_drop_stream(c, c->client, rc);
         return;
     }
     struct addr peer; /* the ws floor knows it from a forwarding header */
@@ -244,9 +231,9 @@ static void open_client(struct conn *c)
 void conn_reopen(struct conn *c)
 {
     c->state = CONN_OPEN_WAIT;
-    arm(c, c->front->header_ms);
+    conn_arm(c, c->front->header_ms);
     if (c->state == CONN_OPEN_WAIT)
-        stream_want(c->client, STREAM_OPEN, on_client, c);
+        stream_want(c->client, STREAM_OPEN, conn_on_client, c);
 }
 
 void conn_hand_over(struct conn *c, struct handler *h)
@@ -301,11 +288,11 @@ static void flush(struct conn *c)
         size_t n;
         enum rc rc = stream_send(c->client, &v, 1, &n);
         if (rc == RC_AGAIN) {
-            stream_want(c->client, STREAM_OUT, on_client, c);
+            stream_want(c->client, STREAM_OUT, conn_on_client, c);
             return;
         }
         if (rc != RC_OK) {
-            drop_stream(c, c->client, rc);
+            conn_drop_stream(c, c->client, rc);
             return;
         }
         c->out_sent += n;
@@ -317,7 +304,7 @@ static void flush(struct conn *c)
 }
 
 /* Room in out for n bytes; out is empty before. */
-static bool out_room(struct conn *c, size_t n)
+bool conn_out_room(struct conn *c, size_t n)
 {
     free(c->out);
     c->out = malloc(n > 0 ? n : 1);
@@ -327,23 +314,23 @@ static bool out_room(struct conn *c, size_t n)
     return c->out != NULL;
 }
 
-static void send_out(struct conn *c, conn_then_fn *then)
+void conn_send_out(struct conn *c, conn_then_fn *then)
 {
     c->then = then;
     c->state = CONN_REPLY;
-    arm(c, CONN_HEADER_MS);
+    conn_arm(c, CONN_HEADER_MS);
     if (c->state == CONN_REPLY)
         flush(c);
 }
 
 void conn_reply(struct conn *c, const void *buf, size_t n, conn_then_fn *then)
 {
-    if (!out_room(c, n))
+    if (!conn_out_room(c, n))
         return;
     if (n > 0)
         memcpy(c->out, buf, n);
     c->out_len = n;
-    send_out(c, then);
+    conn_send_out(c, then);
 }
 
 static void drain(struct conn *c)
@@ -356,7 +343,7 @@ static void drain(struct conn *c)
     while (c->drained < DRAIN_MAX_BYTES) {
         rc = stream_recv(c->client, waste, sizeof waste, &n);
         if (rc == RC_AGAIN) {
-            stream_want(c->client, want, on_client, c);
+            stream_want(c->client, want, conn_on_client, c);
             return;
         }
         if (rc != RC_OK)
@@ -370,7 +357,7 @@ void conn_linger(struct conn *c)
 {
     c->state = CONN_DRAIN;
     c->drained = 0;
-    arm(c, DRAIN_MS);
+    conn_arm(c, DRAIN_MS);
     if (c->state == CONN_DRAIN)
         drain(c);
 }
@@ -383,238 +370,9 @@ void conn_refuse(struct conn *c, const void *reply, size_t n, enum rc rc, const 
     conn_reply(c, reply, n, conn_linger);
 }
 
-/* ---------------------------------------------------------------- dialling */
-
-/* While the dial is under way: what the client says meanwhile, and whether it is still there. */
-static void read_ahead(struct conn *c)
-{
-    size_t max = c->in_cap > AHEAD_MAX_BYTES ? c->in_cap : AHEAD_MAX_BYTES;
-    enum rc rc = conn_fill(c, max);
-    if (rc == RC_OK || rc == RC_AGAIN)
-        return;
-    stream_want(c->client, 0, NULL, NULL); /* full, or ended: the splice goes on from there */
-    if (rc != RC_EOF && rc != RC_LIMIT)
-        drop_stream(c, c->client, rc);
-}
-
-static void watch_client(struct conn *c)
-{
-    if (c->client)
-        stream_want(c->client, STREAM_IN, on_client, c);
-}
-
-static void begin_dial(struct conn *c, const struct target *t, const char *network)
-{
-    timer_stop(&c->timer);
-    c->state = CONN_DIAL;
-    c->report.target = *t;
-    c->report.network = network;
-}
-
-static void confirmed(struct conn *c, enum rc rc)
-{
-    timer_stop(&c->timer);
-    if (c->target)
-        stream_want(c->target, 0, NULL, NULL);
-    if (rc == RC_OK && c->node)
-        c->node->eager = true;
-    node_unref(c->node);
-    c->node = NULL;
-    char reason[sizeof stream_diag(c->target)->text] = "";
-    if (rc != RC_OK) {
-        memcpy(reason, stream_diag(c->target)->text, sizeof reason);
-        stream_close(c->target);
-        c->target = NULL;
-    }
-    c->ops->dialled(c, rc, reason);
-}
-
-/* Asks the far end; false: it does not know yet. */
-static bool ask_far_end(struct conn *c)
-{
-    enum stream_confirmed answer = CONFIRMED_YES;
-    enum rc rc = stream_query(c->target, QUERY_CONFIRMED, &answer);
-    if (rc == RC_AGAIN || (rc == RC_OK && answer == CONFIRMED_PENDING))
-        return false;
-    confirmed(c, rc == RC_UNSUPPORTED ? RC_OK : rc);
-    return true;
-}
-
-static void on_far_end(struct stream *s, unsigned ready, void *arg)
-{
-    (void)s;
-    (void)ready;
-    (void)ask_far_end(arg);
-}
-
-/* The wait is over: the answer is taken for yes (a GOST server is silent until the target speaks).
- */
-static void go_unconfirmed(struct conn *c)
-{
-    node_unref(c->node);
-    c->node = NULL;
-    confirmed(c, RC_OK);
-}
-
-static void await_far_end(struct conn *c, const struct dial_result *res)
-{
-    enum stream_confirmed answer = CONFIRMED_YES;
-    enum rc rc = stream_query(c->target, QUERY_CONFIRMED, &answer);
-    if (rc != RC_OK || answer == CONFIRMED_YES) {
-        confirmed(c, rc == RC_UNSUPPORTED ? RC_OK : rc);
-        return;
-    }
-    /* A client that sent its data ahead does not wait for our answer; the far end may wait for the
-     * data. */
-    if (c->in_len > 0 || c->impatient) {
-        confirmed(c, RC_OK);
-        return;
-    }
-    uint64_t wait = 2 * res->handshake_ms;
-    if (wait < CONFIRM_MIN_MS)
-        wait = CONFIRM_MIN_MS;
-    if (wait > CONFIRM_MAX_MS)
-        wait = CONFIRM_MAX_MS;
-    if (res->node && res->node->eager)
-        wait = CONFIRM_EAGER_MS;
-    c->node = res->node ? node_ref(res->node) : NULL;
-    c->state = CONN_CONFIRM;
-    (void)stream_query(c->target, QUERY_EXPEDITE, NULL);
-    arm(c, (uint32_t)wait);
-    if (c->state == CONN_CONFIRM)
-        stream_want(c->target, STREAM_IN, on_far_end, c);
-}
-
-static void on_dialled(void *arg, struct stream *s, const struct dial_result *res)
-{
-    struct conn *c = arg;
-    c->dial = NULL;
-    memcpy(c->report.route, res->route, sizeof c->report.route);
-    c->target = s;
-    if (res->rc == RC_OK)
-        await_far_end(c, res);
-    else
-        c->ops->dialled(c, res->rc, res->diag.text);
-}
-
-void conn_dial(struct conn *c, const struct target *t)
-{
-    struct dial_req req = {.target = *t, .client = c->report.client};
-    begin_dial(c, t, "tcp");
-    c->dial = router_dial(c->front->setup.router, &req, on_dialled, c);
-    if (c->dial)
-        watch_client(c);
-    else
-        c->ops->dialled(c, RC_NOMEM, "no memory for a dial");
-}
-
-static void on_dialled_dgram(void *arg, struct dgram *d, const struct dial_result *res)
-{
-    struct conn *c = arg;
-    c->dial = NULL;
-    memcpy(c->report.route, res->route, sizeof c->report.route);
-    c->ops->dialled_dgram(c, d, res->rc, res->diag.text);
-}
-
-void conn_dial_dgram(struct conn *c, const struct target *t)
-{
-    struct dial_req req = {.target = *t, .client = c->report.client};
-    begin_dial(c, t, "udp");
-    c->dial = router_dial_dgram(c->front->setup.router, &req, on_dialled_dgram, c);
-    if (c->dial)
-        watch_client(c);
-    else
-        c->ops->dialled_dgram(c, NULL, RC_NOMEM, "no memory for a dial");
-}
-
-/* ---------------------------------------------------------------- splicing */
-
-static void on_spliced(void *arg, const struct splice_result *res)
-{
-    struct conn *c = arg;
-    c->splice = NULL;
-    conn_end(c, res);
-}
-
-/* What the client said early goes to the target; what does not fit is put in front of the rest. */
-static enum rc send_early(struct conn *c)
-{
-    struct iovec v = {c->in, c->in_len};
-    size_t n = 0;
-    if (c->in_len == 0)
-        return RC_OK;
-    enum rc rc = stream_send(c->target, &v, 1, &n);
-    if (rc == RC_OK) {
-        c->up_bytes += n;
-        conn_consume(c, n);
-        if (c->in_len == 0)
-            return RC_OK;
-    } else if (rc != RC_AGAIN) {
-        return rc;
-    }
-    return replay_push(c->client, c->in, c->in_len);
-}
-
-static void start_splice(struct conn *c)
-{
-    struct splice_cfg cfg = {.idle_ms = c->front->idle_ms, .half_open_ms = HALF_OPEN_MS};
-    enum rc rc = send_early(c);
-    if (rc != RC_OK) {
-        conn_drop(c, rc, rc == RC_NOMEM ? "no memory" : stream_diag(c->target)->text);
-        return;
-    }
-    free(c->in);
-    c->in = NULL;
-    c->in_len = c->in_cap = 0;
-    timer_stop(&c->timer);
-    report_connected(&c->report);
-    struct stream *client = c->client, *target = c->target;
-    c->client = c->target = NULL;
-    c->state = CONN_SPLICE;
-    c->splice = splice_start(client, target, &cfg, on_spliced, c);
-    if (!c->splice)
-        conn_drop(c, RC_NOMEM, "no memory for a splice");
-}
-
-static void begin_grace(struct conn *c)
-{
-    int fd;
-    bool plain = stream_query(c->client, QUERY_FD, &fd) == RC_OK;
-    if (!plain || c->in_len > 0 || c->front->reply_grace_ms == 0) {
-        start_splice(c);
-        return;
-    }
-    c->state = CONN_GRACE;
-    arm(c, c->front->reply_grace_ms);
-    if (c->state == CONN_GRACE)
-        stream_want(c->client, STREAM_IN, on_client, c);
-}
-
-void conn_splice(struct conn *c, const void *reply, size_t n)
-{
-    if (n == 0)
-        start_splice(c);
-    else
-        conn_reply(c, reply, n, begin_grace);
-}
-
-void conn_splice_joined(struct conn *c, const void *reply, size_t n)
-{
-    size_t more = 0;
-    if (!out_room(c, n + JOIN_MAX_BYTES))
-        return;
-    memcpy(c->out, reply, n);
-    /* EOF or a failure of the target comes again when the splice reads. */
-    if (stream_recv(c->target, c->out + n, JOIN_MAX_BYTES, &more) != RC_OK)
-        more = 0;
-    c->out_len = n + more;
-    c->down_bytes += more;
-    send_out(c, start_splice);
-}
-
 /* ---------------------------------------------------------------- events */
 
-static void on_client(struct stream *s, unsigned ready, void *arg)
+void conn_on_client(struct stream *s, unsigned ready, void *arg)
 {
     struct conn *c = arg;
     (void)s;
@@ -631,10 +389,10 @@ static void on_client(struct stream *s, unsigned ready, void *arg)
         break;
     case CONN_DIAL:
     case CONN_CONFIRM:
-        read_ahead(c);
+        conn_read_ahead(c);
         break;
     case CONN_GRACE:
-        start_splice(c);
+        conn_start_splice(c);
         break;
     case CONN_DRAIN:
         drain(c);
@@ -660,10 +418,10 @@ static void on_timer(struct timer *t)
         conn_drop(c, RC_TIMEOUT, "the client does not read its reply");
         break;
     case CONN_CONFIRM:
-        go_unconfirmed(c);
+        conn_go_unconfirmed(c);
         break;
     case CONN_GRACE:
-        start_splice(c);
+        conn_start_splice(c);
         break;
     case CONN_DRAIN:
         conn_end(c, NULL);

@@ -9,6 +9,7 @@
 #include "core/floor/replay.h"
 #include "core/floor/tls.h"
 #include "core/floor/udp.h"
+#include "core/log.h"
 #include "core/wire/hostport.h"
 #include "handlers/assoc.h"
 #include "handlers/conn.h"
@@ -20,7 +21,8 @@
 struct socks5_front {
     struct front front;
     const struct proxy_options *cfg;
-    struct tls_ctx *tls; /* NULL: no TLS methods */
+    struct tls_ctx *tls; /* made when the first client offers a TLS method */
+    bool no_tls;         /* not wanted, or could not be made */
 };
 
 enum socks5_state { ST_METHODS_RECV, ST_AUTH_RECV, ST_REQUEST_RECV };
@@ -96,10 +98,27 @@ static void push_tls(struct conn *c)
     conn_reopen(c);
 }
 
+static bool can_tls(const struct conn *c)
+{
+    struct socks5_front *f = (struct socks5_front *)c->front;
+    struct diag diag = {.rc = RC_OK};
+    bool secure = false;
+    if (f->no_tls)
+        return false;
+    /* Under a carrier that encrypts, a second TLS would only cost. */
+    if (stream_query(c->client, QUERY_SECURE, &secure) == RC_OK && secure)
+        return false;
+    if (!f->tls && tls_server_new(f->front.setup.tls, &f->tls, &diag) != RC_OK) {
+        log_warn("%s: no TLS methods for socks5 clients: %s", f->front.setup.service, diag.text);
+        f->no_tls = true;
+    }
+    return !f->no_tls;
+}
+
 static int choose_method(const struct conn *c, struct slice offered)
 {
-    bool tls = front_of(c)->tls != NULL, auth = c->front->setup.auther != NULL;
-    if (tls && socks5_offers(offered, auth ? SOCKS5_TLS_AUTH : SOCKS5_TLS))
+    bool auth = c->front->setup.auther != NULL;
+    if (socks5_offers(offered, auth ? SOCKS5_TLS_AUTH : SOCKS5_TLS) && can_tls(c))
         return auth ? SOCKS5_TLS_AUTH : SOCKS5_TLS;
     if (auth)
         return socks5_offers(offered, SOCKS5_USERPASS) ? SOCKS5_USERPASS : SOCKS5_NO_METHOD;
@@ -396,6 +415,7 @@ static enum rc init(struct handler *h, const struct handler_setup *setup, struct
         return diag_set(diag, RC_NOMEM, "no memory");
     f->cfg = h->cfg;
     front_init(&f->front, setup, "socks5", f->cfg->common.read_timeout_ms);
+    f->no_tls = f->cfg->notls;
     f->front.reply_grace_ms = (uint32_t)f->cfg->reply_grace_ms;
     h->state = f;
     return RC_OK;
