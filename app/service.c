@@ -10,6 +10,7 @@
 #include "core/stream.h"
 #include "handlers/handler.h"
 #include "listeners/listener.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,8 @@ struct service {
     struct sockopts so; /* of the listener */
     enum state state;
     struct hooks_run *up; /* postUp under way */
+    /* the device as the hooks' environment tells it: kept for those that run when it is gone */
+    char tun[16], mtu[8], addr[256];
 };
 
 void service_parts_done(struct service_parts *p)
@@ -87,13 +90,25 @@ static void hook_warns(void *arg, const char *text)
               "%s", text);
 }
 
-static struct hooks_env hook_env(struct service *s)
+static void note_device(struct service *s)
 {
     struct listener_device d = {0};
 
-    if (s->listener.type->device)
-        s->listener.type->device(&s->listener, &d);
-    return (struct hooks_env){d.name, d.mtu, d.addr};
+    if (!s->listener.type->device)
+        return;
+    s->listener.type->device(&s->listener, &d);
+    snprintf(s->tun, sizeof s->tun, "%.15s", d.name ? d.name : "");
+    snprintf(s->mtu, sizeof s->mtu, "%.7s", d.mtu ? d.mtu : "");
+    snprintf(s->addr, sizeof s->addr, "%.255s", d.addr ? d.addr : "");
+}
+
+static struct hooks_env hook_env(const struct service *s)
+{
+    return (struct hooks_env){
+        .tun = s->tun[0] ? s->tun : NULL,
+        .mtu = s->mtu[0] ? s->mtu : NULL,
+        .addr = s->addr[0] ? s->addr : NULL,
+    };
 }
 
 static void run_hooks(struct service *s, enum hooks_phase phase, const struct strlist *commands)
@@ -145,9 +160,11 @@ static void on_up_again(void *arg)
 static void on_returned(void *arg)
 {
     struct service *s = arg;
-    struct hooks_env env = hook_env(s);
     struct hooks_events ev = {hook_runs, hook_warns, on_up_again, s};
+    struct hooks_env env;
 
+    note_device(s);
+    env = hook_env(s);
     log_write(LOG_WARN,
               (struct log_field[]){F_STR("kind", "service"), F_STR("service", s->p.name), LOG_END},
               "the device was lost and has been made again; running its up hooks");
@@ -185,6 +202,7 @@ enum rc service_open(struct service *s, struct diag *diag)
     rc = s->handler.type->init ? s->handler.type->init(&s->handler, &hs, diag) : RC_OK;
     if (rc != RC_OK)
         return rc;
+    note_device(s);
     s->state = STATE_OPEN;
     run_hooks(s, HOOKS_PRE_UP, &s->p.options->pre_up);
     log_write(LOG_INFO,
