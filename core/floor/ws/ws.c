@@ -37,10 +37,34 @@ static bool has_output(const struct ws *w)
     return w->tail_n || ws_queue_bytes(&w->codec.out);
 }
 
+/* Nobody will take it any more. */
+static void drop_output(struct ws *w)
+{
+    ws_scratch_give(w->tail);
+    w->tail = NULL;
+    w->tail_n = 0;
+    ws_queue_done(&w->codec.out);
+}
+
+static void advance(struct ws *w, size_t n)
+{
+    if (!w->tail_n) {
+        ws_queue_drop(&w->codec.out, n);
+        return;
+    }
+    w->tail_p += n;
+    w->tail_n -= n;
+    if (!w->tail_n) {
+        ws_scratch_give(w->tail);
+        w->tail = NULL;
+    }
+}
+
 enum rc ws_flush(struct ws *w)
 {
+    struct ws_queue *out = &w->codec.out;
+
     while (has_output(w)) {
-        struct ws_queue *out = &w->codec.out;
         struct iovec v = {(void *)(uintptr_t)w->tail_p, w->tail_n};
         size_t n = 0;
         enum rc rc;
@@ -48,18 +72,13 @@ enum rc ws_flush(struct ws *w)
         if (!w->tail_n)
             v = (struct iovec){out->p + out->at, ws_queue_bytes(out)};
         rc = layer_send(w->layer.below, &v, 1, &n);
+        if (rc != RC_OK && rc != RC_AGAIN) {
+            drop_output(w);
+            ws_end(w, rc, rc_name(rc));
+        }
         if (rc != RC_OK)
             return rc;
-        if (!w->tail_n) {
-            ws_queue_drop(out, n);
-            continue;
-        }
-        w->tail_p += n;
-        w->tail_n -= n;
-        if (!w->tail_n) {
-            ws_scratch_give(w->tail);
-            w->tail = NULL;
-        }
+        advance(w, n);
     }
     return RC_OK;
 }
@@ -84,6 +103,8 @@ static enum rc fetch(struct ws *w, uint8_t *buf, size_t cap, void *dst, size_t d
         if (!ws_codec_is_between(&w->codec))
             ws_end(w, RC_RESET, "the connection ended inside a message");
     }
+    if (rc != RC_OK && rc != RC_EOF && rc != RC_AGAIN)
+        ws_end(w, rc, rc_name(rc)); /* the floor below has said it better */
     if (rc != RC_OK)
         return rc;
     rc = ws_codec_feed(&w->codec, buf, n, dst, dst_cap, ret_n);

@@ -11,10 +11,14 @@
 #include <libwebsockets.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum {
     LWS_TIMEOUT_S = 24 * 3600, /* never reached: deadlines are ours */
     SERV_BUF_BYTES = 4096,     /* LWS reads only our own short heads with it */
+    TABLES = 4,
+    TABLE_BYTES = 1 << 18,
     SCRATCH_KEPT = 4,
     PING_DEFAULT_MS = 15000,
 };
@@ -63,6 +67,50 @@ struct lws_context *ws_ctx_lws(void)
     return shared.lws;
 }
 
+/* ---- LWS's two tables, a slot for every connection there can ever be: it writes zeros over both,
+ * so that 2 MB would be resident from the first connection on. Pages of zeros go back to the
+ * kernel, which makes them again when they are used. */
+
+static struct table {
+    uint8_t *p;
+    size_t n;
+} tables[TABLES];
+static unsigned n_tables;
+
+static void *allocate(void *old, size_t n, const char *reason)
+{
+    void *p;
+
+    (void)reason;
+    if (!n) {
+        free(old);
+        return NULL;
+    }
+    p = realloc(old, n);
+    if (p && n >= TABLE_BYTES && n_tables < TABLES)
+        tables[n_tables++] = (struct table){p, n};
+    return p;
+}
+
+static bool is_zero(const uint8_t *p, size_t n)
+{
+    return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+static void release_tables(void)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+    for (; n_tables; n_tables--) {
+        uint8_t *end = tables[n_tables - 1].p + tables[n_tables - 1].n;
+        uint8_t *p = tables[n_tables - 1].p;
+
+        for (p += (page - (uintptr_t)p % page) % page; p + page <= end; p += page)
+            if (is_zero(p, page))
+                (void)madvise(p, page, MADV_DONTNEED); /* refused: they stay */
+    }
+}
+
 static enum rc start(struct loop *loop, struct diag *diag)
 {
     void *loops[] = {&shared};
@@ -85,7 +133,11 @@ static enum rc start(struct loop *loop, struct diag *diag)
     lws_set_log_level(0, NULL);
     ws_codec_init();
     shared.loop = loop;
+    n_tables = 0;
+    lws_set_allocator(allocate);
     shared.lws = lws_create_context(&info);
+    if (shared.lws)
+        release_tables();
     return shared.lws ? RC_OK : diag_set(diag, RC_NOMEM, "ws: libwebsockets does not start");
 }
 
