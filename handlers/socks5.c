@@ -1,5 +1,5 @@
-/* handlers/socks5.c - the SOCKS5 server: CONNECT, UDP ASSOCIATE, GOST's UDP-TUN. RFC 1928, 1929;
- * wire-protocols.md section 4, gost-config.md 9.
+/* handlers/socks5.c - the SOCKS5 server: CONNECT, BIND, UDP ASSOCIATE, GOST's UDP-TUN. RFC 1928,
+ * 1929; wire-protocols.md section 4, gost-config.md 9.
  *
  * Every reply leaves alone; on a plain socket the target's bytes wait a moment behind it (4.3).
  * Reply codes say what the dial really met.
@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/wire/hostport.h"
 #include "handlers/assoc.h"
+#include "handlers/binding.h"
 #include "handlers/conn.h"
 #include "handlers/proxyoptions.h"
 #include "handlers/types.h"
@@ -25,14 +26,20 @@ struct socks5_front {
     bool no_tls;         /* not wanted, or could not be made */
 };
 
+enum {
+    BIND_WAIT_MS = 5 * 60 * 1000, /* for the peer of a BIND */
+    BIND_AHEAD_MAX_BYTES = 4096   /* that the client says before the peer is there */
+};
+
 enum socks5_state { ST_METHODS_RECV, ST_AUTH_RECV, ST_REQUEST_RECV };
 
 struct socks5_conn {
     struct conn conn;
     enum socks5_state state;
-    bool auth_next; /* behind TLS */
-    bool tun;       /* UDP-TUN, not ASSOCIATE */
-    bool bound;     /* UDP-TUN on a port of this machine */
+    bool auth_next;          /* behind TLS */
+    bool tun;                /* UDP-TUN, not ASSOCIATE */
+    bool bound;              /* UDP-TUN on a port of this machine */
+    struct binding *binding; /* BIND: until the peer came */
     struct udp_tunnel *tunnel;
     struct dgram *assoc; /* until the tunnel has it */
 };
@@ -206,11 +213,10 @@ static void run_association(struct conn *c)
 
 /* BND must be an address that the client can reach: the one it reached already, or the public one.
  */
-static struct addr association_addr(const struct conn *c, const struct dgram *d, uint16_t port)
+static struct addr reachable_addr(const struct conn *c, uint16_t port)
 {
     const char *text = front_of(c)->cfg->public_addr;
     struct addr a;
-    (void)d;
     if (!text || !addr_parse_ip(text, strlen(text), &a))
         a = addr_unmap(c->local);
     a.port = port;
@@ -239,7 +245,7 @@ static void start_association(struct conn *c, struct dgram *carrier)
         refuse(c, SOCKS5_REP_FAILURE, rc, diag.text);
         return;
     }
-    bound = association_addr(c, s->assoc, bound.port);
+    bound = reachable_addr(c, bound.port);
     c->then_arg = carrier;
     conn_reply(c, reply, format_success(&bound, reply), run_association);
 }
@@ -263,20 +269,27 @@ static void begin_udp(struct conn *c)
         start_association(c, NULL);
 }
 
+/* The address of this machine that a client names; a wildcard is both families. RC_NAME: none. */
+static enum rc own_place(const struct target *t, struct addr *ret_at, bool *ret_any)
+{
+    uint16_t port;
+    *ret_any = hostport_is_wildcard(t, &port);
+    *ret_at = *ret_any ? (struct addr){.port = port} : t->addr;
+    return ret_at->family == 0 && !*ret_any ? RC_NAME : RC_OK;
+}
+
 /* UDP-TUN in bind mode: one socket of this machine, whatever the chain is. */
 static void begin_bound(struct conn *c, const struct target *t)
 {
     struct socks5_conn *s = (struct socks5_conn *)c;
     const struct target everywhere = {.name = ""};
-    struct addr at = t->addr;
     struct diag diag = {.rc = RC_OK};
-    uint16_t port;
+    struct addr at;
+    bool any;
     int fd;
-    bool any = hostport_is_wildcard(t, &port);
-
-    if (any)
-        at = (struct addr){.port = port};
-    enum rc rc = at.family == 0 && !any ? RC_NAME : os_bind_udp(&at, any, NULL, &fd, &diag);
+    enum rc rc = own_place(t, &at, &any);
+    if (rc == RC_OK)
+        rc = os_bind_udp(&at, any, NULL, &fd, &diag);
     struct dgram *d = rc == RC_OK ? udp_dgram_fd(conn_loop(c), fd) : NULL;
     if (!d) {
         refuse(c, SOCKS5_REP_FAILURE, rc == RC_OK ? RC_NOMEM : rc, diag.text);
@@ -296,6 +309,71 @@ static void dialled_dgram(struct conn *c, struct dgram *d, enum rc rc, const cha
         start_tun(c, d, &everywhere);
     else
         start_association(c, d);
+}
+
+/* ---------------------------------------------------------------- BIND */
+
+/* The client while its peer is awaited: what it says goes to the peer, its end ends the port. */
+static void on_bind_client(struct stream *client, unsigned ready, void *arg)
+{
+    struct conn *c = arg;
+    (void)ready;
+    enum rc rc = conn_fill(c, BIND_AHEAD_MAX_BYTES);
+    if (rc == RC_LIMIT)
+        stream_want(client, 0, NULL, NULL);
+    else if (rc == RC_EOF)
+        conn_drop(c, RC_CANCELED, "the client left before its peer came");
+    else if (rc != RC_OK && rc != RC_AGAIN)
+        conn_drop(c, rc, stream_diag(client)->text);
+}
+
+static void on_peer(void *arg, struct stream *peer, const struct addr *from, enum rc rc,
+                    const char *reason)
+{
+    struct conn *c = arg;
+    struct socks5_conn *s = arg;
+    uint8_t reply[SOCKS5_MESSAGE_MAX_BYTES];
+    stream_want(c->client, 0, NULL, NULL);
+    binding_free(s->binding);
+    s->binding = NULL;
+    if (rc != RC_OK) {
+        refuse(c, rc == RC_TIMEOUT ? SOCKS5_REP_TTL_EXPIRED : SOCKS5_REP_FAILURE, rc, reason);
+        return;
+    }
+    c->target = peer;
+    target_from_addr(&c->report.target, from);
+    conn_splice(c, reply, format_success(from, reply));
+}
+
+/* The first reply, with the port, is out. */
+static void await_peer(struct conn *c)
+{
+    struct socks5_conn *s = (struct socks5_conn *)c;
+    timer_stop(&c->timer); /* the binding has its own */
+    c->state = CONN_OTHER;
+    enum rc rc = binding_start(s->binding, BIND_WAIT_MS, on_peer, c);
+    if (rc == RC_OK)
+        stream_want(c->client, STREAM_IN, on_bind_client, c);
+    else
+        refuse(c, SOCKS5_REP_FAILURE, rc, "the bound port can't be watched");
+}
+
+static void begin_bind(struct conn *c, const struct target *t)
+{
+    struct socks5_conn *s = (struct socks5_conn *)c;
+    uint8_t reply[SOCKS5_MESSAGE_MAX_BYTES];
+    struct diag diag = {.rc = RC_OK};
+    struct addr at, bound;
+    bool any;
+    enum rc rc = own_place(t, &at, &any);
+    if (rc == RC_OK)
+        rc = binding_open(conn_loop(c), &at, any, &s->binding, &bound, &diag);
+    if (rc != RC_OK) {
+        refuse(c, SOCKS5_REP_FAILURE, rc, rc == RC_NAME ? "BIND to a name" : diag.text);
+        return;
+    }
+    bound = reachable_addr(c, bound.port);
+    conn_reply(c, reply, format_success(&bound, reply), await_peer);
 }
 
 /* ---------------------------------------------------------------- requests */
@@ -331,9 +409,12 @@ static enum rc step_request(struct conn *c)
         refuse(c, SOCKS5_REP_HOST_UNREACHABLE, RC_PROTO, "a name with a NUL byte");
     else if (m.code == SOCKS5_CONNECT)
         begin_connect(c, &m.target);
-    else if (m.code == SOCKS5_BIND || m.code == SOCKS5_MUX_BIND)
-        refuse(c, o->bind ? SOCKS5_REP_CMD_UNSUPPORTED : SOCKS5_REP_NOT_ALLOWED, RC_UNSUPPORTED,
-               o->bind ? "BIND is not served" : "BIND is not enabled");
+    else if ((m.code == SOCKS5_BIND || m.code == SOCKS5_MUX_BIND) && !o->bind)
+        refuse(c, SOCKS5_REP_NOT_ALLOWED, RC_DENIED, "BIND is not enabled");
+    else if (m.code == SOCKS5_BIND)
+        begin_bind(c, &m.target);
+    else if (m.code == SOCKS5_MUX_BIND)
+        refuse(c, SOCKS5_REP_CMD_UNSUPPORTED, RC_UNSUPPORTED, "multiplexed BIND is not served");
     else if (m.code != SOCKS5_ASSOCIATE && !s->tun)
         refuse(c, SOCKS5_REP_CMD_UNSUPPORTED, RC_UNSUPPORTED, "unknown command");
     else if (relay ? !o->udp : !o->bind)
@@ -379,6 +460,7 @@ static void step(struct conn *c)
 static void conn_gone(struct conn *c)
 {
     struct socks5_conn *s = (struct socks5_conn *)c;
+    binding_free(s->binding);
     udp_tunnel_free(s->tunnel);
     if (s->assoc) { /* between its reply and its tunnel: the carrier waits with it */
         dgram_close(s->assoc);
