@@ -15,15 +15,18 @@ struct ws_cfg {
     struct strmap header; /* extra request or response headers */
     bool keepalive;       /* client: send pings */
     int64_t ping_ms;      /* client: every so often; dead after twice that without a pong */
-    int64_t handshake_ms, read_header_ms;
+    int64_t handshake_ms, read_header_ms;       /* 0: the deadline of whoever opens the stream */
     bool compression;                           /* accepted, never offered */
     int64_t backlog, read_buffer, write_buffer; /* accepted, no effect */
+    /* For the socket below, so for the dialer or listener to apply; the floor has no socket. */
+    bool tcp_keepalive, mptcp;
+    int64_t tcp_idle_ms, tcp_interval_ms, tcp_count;
 };
 extern const struct option ws_dialer_options[];
 extern const struct option ws_listener_options[];
 
 /* A set of options prepared for many connections (a vhost of the one LWS context of the process).
- * Refcounted. */
+ * Refcounted: layers hold a reference. What cfg says is copied. */
 struct ws_ctx;
 enum rc ws_client_new(struct loop *loop, const struct ws_cfg *cfg, struct ws_ctx **ret_ctx,
                       struct diag *diag);

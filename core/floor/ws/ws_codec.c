@@ -18,6 +18,7 @@ enum {
     CONTROL_BYTES = 128,   /* LWS's own buffer per connection: control frames only */
     WRITE_BYTES = 1 << 17, /* above every frame: LWS cuts none */
     SERVICE_TURNS = 4,
+    RANDOM_BYTES = 512,
     LWS_ROOM_BYTES = 16384, /* a connection being made takes less than 8 KB */
 };
 
@@ -215,8 +216,27 @@ static void on_closed(void *stream)
     ((struct ws_codec *)stream)->wsi = NULL;
 }
 
+/* A mask key is four bytes and a frame may be small: one call of the kernel serves many. */
+static void on_random(void *buf, size_t n)
+{
+    static uint8_t pool[RANDOM_BYTES];
+    static size_t left;
+
+    if (n > sizeof(pool)) {
+        loop_random(buf, n);
+        return;
+    }
+    if (n > left) {
+        loop_random(pool, sizeof(pool));
+        left = sizeof(pool);
+    }
+    left -= n;
+    memcpy(buf, pool + left, n);
+    memset(pool + left, 0, n); /* nobody finds a used key here */
+}
+
 static const struct lws_os_ops os_ops = {
-    .recv = on_recv, .send = on_send, .closed = on_closed, .random = loop_random};
+    .recv = on_recv, .send = on_send, .closed = on_closed, .random = on_random};
 
 void ws_codec_init(void)
 {

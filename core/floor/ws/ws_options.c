@@ -4,6 +4,43 @@
 
 #define AT(field) offsetof(struct ws_cfg, field)
 
+/* GOST's [N] keys of the socket below. Whoever applies them takes the flag away. */
+#define TCP_OPTIONS(prefix)                                                                        \
+    {prefix "keepalive",                                                                           \
+     NULL,                                                                                         \
+     OPTION_BOOL,                                                                                  \
+     OPTION_LATER,                                                                                 \
+     AT(tcp_keepalive),                                                                            \
+     "false",                                                                                      \
+     NULL,                                                                                         \
+     0,                                                                                            \
+     0,                                                                                            \
+     "TCP keepalive probes with the values below"},                                                \
+        {prefix "keepalive.idle",                                                                  \
+         NULL,                                                                                     \
+         OPTION_DURATION,                                                                          \
+         OPTION_LATER,                                                                             \
+         AT(tcp_idle_ms),                                                                          \
+         "15s",                                                                                    \
+         NULL,                                                                                     \
+         0,                                                                                        \
+         0,                                                                                        \
+         "silence before the first TCP keepalive probe"},                                          \
+        {prefix "keepalive.interval",                                                              \
+         NULL,                                                                                     \
+         OPTION_DURATION,                                                                          \
+         OPTION_LATER,                                                                             \
+         AT(tcp_interval_ms),                                                                      \
+         "15s",                                                                                    \
+         NULL,                                                                                     \
+         0,                                                                                        \
+         0,                                                                                        \
+         "time between TCP keepalive probes"},                                                     \
+    {                                                                                              \
+        prefix "keepalive.count", NULL, OPTION_INT, OPTION_LATER, AT(tcp_count), "9", NULL, 0,     \
+            127, "probes without an answer that end a connection"                                  \
+    }
+
 const struct option ws_dialer_options[] = {
     {"ws.path", "path", OPTION_STRING, 0, AT(path), "/ws", NULL, 0, 0,
      "URL path of the upgrade; percent-escaped, so a '?' begins no query"},
@@ -24,6 +61,7 @@ const struct option ws_dialer_options[] = {
      "send pings; the connection ends when none is answered for twice their interval"},
     {"ttl", "keepalive.interval", OPTION_DURATION, 0, AT(ping_ms), "15s", NULL, 0, 0,
      "time between pings"},
+    TCP_OPTIONS("tcp."),
     OPTION_END};
 
 const struct option ws_listener_options[] = {
@@ -42,4 +80,6 @@ const struct option ws_listener_options[] = {
      "false", NULL, 0, 0, "accepted; a client's offer is not taken up"},
     {"ws.backlog", "backlog", OPTION_INT, OPTION_NOOP, AT(backlog), "128", NULL, 0, 0,
      "no effect: there is no queue of upgraded connections"},
+    TCP_OPTIONS(""),
+    {"mptcp", NULL, OPTION_BOOL, OPTION_LATER, AT(mptcp), "false", NULL, 0, 0, "multipath TCP"},
     OPTION_END};
