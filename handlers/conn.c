@@ -222,8 +222,13 @@ static void open_client(struct conn *c)
         return;
     }
     struct addr peer; /* the ws floor knows it from a forwarding header */
-    if (stream_query(c->client, QUERY_PEER_ADDR, &peer) == RC_OK && peer.family != 0)
+    rc = stream_query(c->client, QUERY_PEER_ADDR, &peer);
+    if (rc == RC_OK && peer.family != 0)
         c->report.client = peer;
+    if (rc != RC_OK && rc != RC_UNSUPPORTED) {
+        conn_drop(c, RC_CANCELED, "the client left at once");
+        return;
+    }
     c->state = CONN_REQUEST;
     step(c);
 }

@@ -205,7 +205,7 @@ static void step(struct conn *c)
         w->scanned = 0;
         take_request(c, h, used);
     } else if (rc == RC_LIMIT) {
-        answer_as_proxy(c, 431, rc, "the request's head is too long");
+        answer_as_proxy(c, 431, RC_PROTO, "the request's head is too long");
     } else if (rc != RC_AGAIN) {
         answer_as_proxy(c, 400, rc, "not an HTTP request");
     }

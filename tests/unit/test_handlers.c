@@ -1,0 +1,693 @@
+/* tests/unit/test_handlers.c - whole handlers between a client on a nasty memory wire and targets
+ * on loopback: what a client sends, in any segmentation, and what must come back.
+ */
+#include "chain/forwarder.h"
+#include "chain/router.h"
+#include "core/auther.h"
+#include "core/dgram.h"
+#include "core/floor/mem.h"
+#include "core/floor/tls.h"
+#include "core/stream.h"
+#include "handlers/handler.h"
+#include "handlers/types.h"
+#include "listeners/types.h"
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCRIPT_MAX = 4096, GIVE_UP_MS = 5000 };
+
+static struct loop *loop;
+static struct router *router;
+
+/* ---------------------------------------------------------------- options */
+
+static const struct option *find_option(const struct option *table, const char *key)
+{
+    for (; table->key; table++)
+        if (strcmp(table->key, key) == 0)
+            return table;
+    ck_abort_msg("no option %s", key);
+    return NULL;
+}
+
+static int64_t number(const char *text)
+{
+    char *unit;
+    int64_t v = strtoll(text, &unit, 10);
+    return strcmp(unit, "s") == 0 ? v * 1000 : v;
+}
+
+static void set_option(const struct option *o, void *cfg, const char *text)
+{
+    char *at = (char *)cfg + o->offset;
+    switch (o->type) {
+    case OPTION_STRING:
+        *(char **)at = strdup(text);
+        break;
+    case OPTION_INT:
+    case OPTION_SIZE:
+    case OPTION_DURATION:
+        *(int64_t *)(void *)at = number(text);
+        break;
+    case OPTION_BOOL:
+        *(bool *)at = strcmp(text, "true") == 0;
+        break;
+    case OPTION_LIST:
+    case OPTION_LINES:
+    case OPTION_MAP:
+    case OPTION_NETS:
+    case OPTION_ENUM:
+        ck_abort_msg("not needed here");
+    }
+}
+
+/* "key=value;key=value" over the defaults. */
+static void *make_cfg(const struct option *table, size_t bytes, const char *text)
+{
+    char copy[256], *save = NULL;
+    void *cfg = calloc(1, bytes);
+    ck_assert(cfg != NULL);
+    for (const struct option *o = table; o->key; o++)
+        if (o->def)
+            set_option(o, cfg, o->def);
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *p = strtok_r(copy, ";", &save); p; p = strtok_r(NULL, ";", &save)) {
+        char *eq = strchr(p, '=');
+        *eq = '\0';
+        set_option(find_option(table, p), cfg, eq + 1);
+    }
+    return cfg;
+}
+
+/* ---------------------------------------------------------------- targets: echo over TCP and UDP
+ */
+
+struct echo {
+    struct stream *s;
+    char buf[4096];
+    size_t from, to;
+    bool eof, shut;
+};
+
+static struct listener tcp_target, udp_target;
+static uint16_t tcp_port, udp_port;
+
+static void on_echo(struct stream *s, unsigned ready, void *arg)
+{
+    struct echo *e = arg;
+    size_t n;
+    enum rc rc = RC_OK;
+    (void)ready;
+    if (!stream_is_open(s) && stream_open(s) != RC_OK)
+        return;
+    if (e->from == e->to && !e->eof) {
+        rc = stream_recv(s, e->buf, sizeof e->buf, &n);
+        if (rc == RC_OK) {
+            e->from = 0;
+            e->to = n;
+        }
+        e->eof = rc == RC_EOF;
+    }
+    if (e->from < e->to) {
+        struct iovec v = {e->buf + e->from, e->to - e->from};
+        rc = stream_send(s, &v, 1, &n);
+        if (rc == RC_OK)
+            e->from += n;
+    }
+    if (e->eof && e->from == e->to)
+        rc = stream_shut(s) == RC_OK ? RC_EOF : RC_AGAIN;
+    if (rc == RC_OK || rc == RC_AGAIN) {
+        stream_want(s, e->from < e->to ? STREAM_OUT : STREAM_IN, on_echo, e);
+        return;
+    }
+    stream_close(s);
+    free(e);
+}
+
+static void on_stream(void *arg, struct stream *s, const struct client_info *info)
+{
+    struct echo *e = calloc(1, sizeof *e);
+    (void)arg, (void)info;
+    ck_assert(e != NULL);
+    e->s = s;
+    stream_want(s, STREAM_OPEN, on_echo, e);
+}
+
+static void on_session(struct dgram *d, unsigned ready, void *arg)
+{
+    static char buf[DGRAM_MAX_BYTES];
+    struct target from;
+    size_t n;
+    (void)ready, (void)arg;
+    enum rc rc = dgram_recv(d, buf, sizeof buf, &n, &from);
+    if (rc == RC_OK)
+        (void)dgram_send(d, &from, buf, n);
+    else if (rc != RC_AGAIN)
+        dgram_close(d);
+}
+
+static void on_dgram(void *arg, struct dgram *d, const struct client_info *info)
+{
+    (void)arg, (void)info;
+    dgram_want(d, STREAM_IN, on_session, NULL);
+}
+
+static uint16_t open_target(struct listener *l, const struct listener_type *type)
+{
+    static const struct tls_cfg tls;
+    static const struct sockopts so;
+    struct listener_setup setup = {
+        .loop = loop, .service = "target", .addr = "127.0.0.1:0", .tls = &tls, .so = &so};
+    struct listener_events ev = {.on_stream = on_stream, .on_dgram = on_dgram};
+    struct diag diag = {.rc = RC_OK};
+    char where[64];
+    *l = (struct listener){.type = type, .cfg = make_cfg(type->options, type->cfg_bytes, "")};
+    ck_assert_msg(type->open(l, &setup, &diag) == RC_OK, "%s", diag.text);
+    ck_assert_int_eq(type->start(l, &ev, &diag), RC_OK);
+    return (uint16_t)atoi(strchr(type->where(l, where, sizeof where), ':') + 1);
+}
+
+static void close_target(struct listener *l)
+{
+    l->type->done(l);
+    options_done(l->type->options, l->cfg);
+    free(l->cfg);
+}
+
+/* ---------------------------------------------------------------- the client: a script */
+
+/* Sends a piece, then waits for that many bytes of answer (in all) before the next one. */
+struct line {
+    const char *send;
+    size_t n, await;
+};
+
+struct client {
+    struct stream *s;
+    const struct line *lines;
+    size_t n_lines, line, sent, got_n, step;
+    char got[SCRIPT_MAX];
+    bool shut, half_close, eof, failed;
+    struct timer deadline;
+};
+
+static struct client client;
+
+static void on_client(struct stream *s, unsigned ready, void *arg)
+{
+    struct client *c = arg;
+    size_t n;
+    enum rc rc = stream_open(s);
+    unsigned want = 0;
+    (void)ready;
+    if (rc == RC_OK && !c->eof) {
+        rc = stream_recv(s, c->got + c->got_n, sizeof c->got - c->got_n, &n);
+        if (rc == RC_OK)
+            c->got_n += n;
+        c->eof = rc == RC_EOF;
+        c->failed = c->failed || (rc != RC_OK && rc != RC_AGAIN && rc != RC_EOF);
+    }
+    if (c->line < c->n_lines && !c->failed) {
+        const struct line *l = &c->lines[c->line];
+        union {
+            const char *in;
+            char *out;
+        } u = {.in = l->send + c->sent};
+        struct iovec v = {u.out, l->n - c->sent};
+        if (c->step > 0 && v.iov_len > c->step)
+            v.iov_len = c->step;
+        rc = c->sent < l->n ? stream_send(s, &v, 1, &n) : RC_AGAIN;
+        if (rc == RC_OK)
+            c->sent += n;
+        c->failed = c->failed || (rc != RC_OK && rc != RC_AGAIN);
+        if (c->sent == l->n && c->got_n >= l->await) {
+            c->line++;
+            c->sent = 0;
+        }
+    }
+    bool said = c->line == c->n_lines;
+    if (said && c->half_close && !c->shut && stream_shut(s) == RC_OK)
+        c->shut = true;
+    if (c->eof || c->failed) {
+        loop_stop(loop);
+        return;
+    }
+    want = STREAM_IN;
+    if (!said && c->sent < c->lines[c->line].n)
+        want |= STREAM_OUT;
+    if (said && c->half_close && !c->shut)
+        want |= STREAM_OUT;
+    stream_want(s, want, on_client, c);
+}
+
+static void on_deadline(struct timer *t)
+{
+    (void)t;
+    client.failed = true;
+    loop_stop(loop);
+}
+
+/* ---------------------------------------------------------------- a run */
+
+struct scene {
+    const struct handler_type *type;
+    const char *options;
+    const char *user; /* NULL: no auther */
+    bool bypass, forward, half_close;
+    uint32_t seed; /* of the wire */
+    size_t step;   /* bytes per send of the client; 0: all */
+};
+
+static bool bypassed(void *arg, const char *network, const struct target *t)
+{
+    (void)network;
+    return *(const bool *)arg && t->addr.port == tcp_port;
+}
+
+static void setup(void)
+{
+    struct diag diag = {.rc = RC_OK};
+    loop = loop_new(&diag);
+    ck_assert(loop != NULL);
+    router = router_new(&(struct router_cfg){.loop = loop, .service = "test"});
+    ck_assert(router != NULL);
+    tcp_port = open_target(&tcp_target, &listener_tcp);
+    udp_port = open_target(&udp_target, &listener_udp);
+}
+
+static void teardown(void)
+{
+    close_target(&tcp_target);
+    close_target(&udp_target);
+    router_free(router);
+    loop_run(loop); /* what was closed goes */
+    loop_free(loop);
+}
+
+/* Runs until the client's side ended; what it got is in client.got. */
+static void play(const struct scene *sc, const struct line *lines, size_t n_lines)
+{
+    static const struct tls_cfg tls;
+    struct mem_cfg wire = {.cap_bytes = 300, .seed = sc->seed};
+    struct diag diag = {.rc = RC_OK};
+    bool bypass = sc->bypass;
+    struct layer *a, *b;
+    struct auther *auther = NULL;
+    struct forwarder *forwarder = NULL;
+    if (sc->user) {
+        auther = auther_new();
+        ck_assert_int_eq(auther_add(auther, sc->user, "secret"), RC_OK);
+    }
+    if (sc->forward) {
+        struct target t = {.addr = addr_v4("\x7f\0\0\1", tcp_port)};
+        forwarder = forwarder_new(loop, &(struct selector_cfg){.fail_timeout_ms = 1000});
+        ck_assert_int_eq(forwarder_add(forwarder, "t", &t), RC_OK);
+    }
+    struct handler h = {.type = sc->type};
+    h.cfg = make_cfg(sc->type->options, sc->type->cfg_bytes, sc->options ? sc->options : "");
+    struct handler_setup hs = {.loop = loop,
+                               .service = "test",
+                               .listener = "mem",
+                               .router = router,
+                               .auther = auther,
+                               .tls = &tls,
+                               .forwarder = forwarder,
+                               .bypassed = bypassed,
+                               .bypassed_arg = &bypass};
+    ck_assert_msg(sc->type->init(&h, &hs, &diag) == RC_OK, "%s", diag.text);
+
+    ck_assert(mem_pair(loop, &wire, &a, &b));
+    struct stream *served = stream_new(loop);
+    client = (struct client){
+        .s = stream_new(loop), .lines = lines, .n_lines = n_lines, .half_close = sc->half_close};
+    stream_push(client.s, a);
+    stream_push(served, b);
+    struct client_info info = {.peer = addr_v4("\x7f\0\0\1", 40000),
+                               .local = addr_v4("\x7f\0\0\1", 1080)};
+    timer_init(loop, &client.deadline, on_deadline);
+    ck_assert(timer_start(&client.deadline, GIVE_UP_MS));
+    stream_want(client.s, STREAM_OPEN, on_client, &client);
+    sc->type->serve(&h, served, &info);
+    loop_run(loop);
+    timer_stop(&client.deadline);
+    stream_close(client.s);
+    sc->type->done(&h);
+    options_done(sc->type->options, h.cfg);
+    free(h.cfg);
+    auther_unref(auther);
+    forwarder_free(forwarder);
+}
+
+/* Datagrams are dropped where a wire says that it has no room, so it must not lie: the client cuts
+ * instead. */
+static void expect_dgrams(const struct scene *sc, const struct line *lines, size_t n_lines,
+                          const void *want, size_t n)
+{
+    for (size_t step = 0; step < 9; step++) {
+        struct scene s = *sc;
+        s.step = step;
+        play(&s, lines, n_lines);
+        ck_assert_msg(client.eof && client.got_n == n, "step %zu: %zu bytes, not %zu", step,
+                      client.got_n, n);
+        ck_assert(memcmp(client.got, want, n) == 0);
+    }
+}
+
+static void expect(const struct scene *sc, const struct line *lines, size_t n_lines,
+                   const void *want, size_t n)
+{
+    for (uint32_t seed = 0; seed < 12; seed++) {
+        struct scene s = *sc;
+        s.seed = seed;
+        play(&s, lines, n_lines);
+        ck_assert_msg(client.eof && !client.failed, "seed %u: no clean end, %zu bytes", seed,
+                      client.got_n);
+        ck_assert_msg(client.got_n == n, "seed %u: %zu bytes, not %zu", seed, client.got_n, n);
+        ck_assert(n == 0 || memcmp(client.got, want, n) == 0);
+    }
+}
+
+/* Request bytes with the port of a target put in at `at`. */
+static size_t with_port(char *buf, const char *bytes, size_t n, size_t at, uint16_t port)
+{
+    memcpy(buf, bytes, n);
+    buf[at] = (char)(port >> 8);
+    buf[at + 1] = (char)(port & 0xff);
+    return n;
+}
+
+#define BYTES(literal) (literal), sizeof(literal) - 1
+
+/* ---------------------------------------------------------------- relay */
+
+START_TEST(test_relay_connects_and_echoes)
+{
+    char req[64];
+    struct scene sc = {.type = &handler_relay, .half_close = true};
+    size_t n = with_port(req, BYTES("\1\1\0\12\2\0\7\1\x7f\0\0\1\0\0hello"), 12, tcp_port);
+    struct line lines[] = {{req, n, 9}, {BYTES(" again"), 0}};
+    expect(&sc, lines, 2, BYTES("\1\0\0\0hello again"));
+}
+END_TEST
+
+START_TEST(test_relay_answers_before_the_client_speaks)
+{
+    char req[64];
+    struct scene sc = {.type = &handler_relay, .half_close = true};
+    size_t n = with_port(req, BYTES("\1\1\0\12\2\0\7\1\x7f\0\0\1\0\0"), 12, tcp_port);
+    struct line lines[] = {{req, n, 4}, {BYTES("later"), 0}};
+    expect(&sc, lines, 2, BYTES("\1\0\0\0later"));
+}
+END_TEST
+
+START_TEST(test_relay_refusals)
+{
+    char req[64];
+    struct scene plain = {.type = &handler_relay}, auth = {.type = &handler_relay, .user = "u"};
+    struct scene bypass = {.type = &handler_relay, .bypass = true};
+    size_t n = with_port(req, BYTES("\1\1\0\12\2\0\7\1\x7f\0\0\1\0\0hello"), 12, tcp_port);
+    struct line to_target[] = {{req, n, 0}};
+    struct line no_addr[] = {{BYTES("\1\1\0\0"), 0}}, bad_cmd[] = {{BYTES("\1\3\0\0"), 0}};
+    struct line closed_port[] = {{BYTES("\1\1\0\12\2\0\7\1\x7f\0\0\1\0\1payload"), 0}};
+    struct line bind[] = {{BYTES("\1\x82\0\14\4\0\2\0\1\2\0\4\3\0\0\0"), 0}};
+    expect(&plain, no_addr, 1, BYTES("\1\1\0\0"));
+    expect(&plain, bad_cmd, 1, BYTES("\1\1\0\0"));
+    expect(&plain, closed_port, 1, BYTES("\1\7\0\0"));
+    expect(&plain, bind, 1, BYTES("\1\3\0\0"));
+    expect(&auth, to_target, 1, BYTES("\1\2\0\0"));
+    expect(&bypass, to_target, 1, BYTES("\1\3\0\0"));
+}
+END_TEST
+
+START_TEST(test_relay_auth_passes)
+{
+    char req[64];
+    struct scene sc = {.type = &handler_relay, .user = "u", .half_close = true};
+    size_t n =
+        with_port(req, BYTES("\1\1\0\26\1\0\11\1u\6secret\2\0\7\1\x7f\0\0\1\0\0hi"), 24, tcp_port);
+    struct line lines[] = {{req, n, 0}};
+    expect(&sc, lines, 1, BYTES("\1\0\0\0hi"));
+}
+END_TEST
+
+START_TEST(test_relay_forward_mode_ignores_the_address)
+{
+    struct scene sc = {.type = &handler_relay, .forward = true, .half_close = true};
+    struct line lines[] = {{BYTES("\1\1\0\7\2\0\4\3\0\0\0hi"), 0}};
+    expect(&sc, lines, 1, BYTES("\1\0\0\0hi"));
+}
+END_TEST
+
+START_TEST(test_relay_garbage_is_closed_without_a_word)
+{
+    struct scene sc = {.type = &handler_relay};
+    struct line lines[] = {{BYTES("\2\1\0\0"), 0}};
+    for (sc.seed = 0; sc.seed < 8; sc.seed++) {
+        play(&sc, lines, 1);
+        ck_assert_uint_eq(client.got_n, 0);
+    }
+}
+END_TEST
+
+START_TEST(test_relay_udp_connect)
+{
+    char req[64];
+    struct scene sc = {.type = &handler_relay};
+    size_t n =
+        with_port(req, BYTES("\1\x81\0\17\4\0\2\0\1\2\0\7\1\x7f\0\0\1\0\0\0\3one"), 17, udp_port);
+    struct line lines[] = {{req, n, 9}, {BYTES("\0\0\0\2xy"), 15}};
+    sc.half_close = true;
+    expect_dgrams(&sc, lines, 2, BYTES("\1\0\0\0\0\3one\0\0\0\2xy"));
+}
+END_TEST
+
+/* A name that does not resolve, a frame with an impossible name and an empty one: the next one
+ * still passes. */
+START_TEST(test_relay_association_survives_bad_datagrams)
+{
+    char frame[64], want[128];
+    struct scene sc = {.type = &handler_relay, .options = "bind=true", .half_close = true};
+    size_t n = with_port(frame, BYTES("\0\2\xff\1\x7f\0\0\1\0\0ok"), 8, udp_port);
+    struct line lines[] = {{BYTES("\1\x82\0\14\4\0\2\0\1\2\0\4\3\0\0\0"), 26},
+                           {BYTES("\0\1\xff\3\3a\0b\0\65x"), 0},
+                           {BYTES("\0\0\xff\1\x7f\0\0\1\0\7"), 0},
+                           {BYTES("\0\1\xff\1\0\0\0\0\0\0z"), 0},
+                           {frame, n, 26 + n}};
+    for (sc.step = 0; sc.step < 9; sc.step++) {
+        play(&sc, lines, 5);
+        ck_assert(client.eof);
+        ck_assert_uint_eq(client.got_n, 26 + n);
+        memcpy(want, client.got + 26, n);
+        ck_assert_mem_eq(want, frame, n);
+        ck_assert_mem_eq(client.got, "\1\0\0\26\2\0\23\4", 8);
+    }
+}
+END_TEST
+
+/* ---------------------------------------------------------------- socks5 */
+
+START_TEST(test_socks5_connects_in_any_segmentation)
+{
+    char req[64];
+    struct scene sc = {.type = &handler_socks5, .options = "notls=true", .half_close = true};
+    size_t n = with_port(req, BYTES("\5\1\0\1\x7f\0\0\1\0\0early"), 8, tcp_port);
+    struct line lines[] = {{BYTES("\5\1\0"), 0}, {req, n, 17}, {BYTES(" late"), 0}};
+    for (sc.seed = 0; sc.seed < 12; sc.seed++) {
+        play(&sc, lines, 3);
+        ck_assert(client.eof && !client.failed);
+        ck_assert_uint_eq(client.got_n, 2 + 10 + 10);
+        ck_assert_mem_eq(client.got, "\5\0\5\0\0\1\x7f\0\0\1", 10);
+        ck_assert_mem_eq(client.got + 12, "early late", 10);
+    }
+}
+END_TEST
+
+START_TEST(test_socks5_refusals)
+{
+    char req[64];
+    struct scene plain = {.type = &handler_socks5, .options = "notls=true"};
+    struct scene auth = {.type = &handler_socks5, .options = "notls=true", .user = "u"};
+    struct scene bypass = {.type = &handler_socks5, .options = "notls=true", .bypass = true};
+    size_t n = with_port(req, BYTES("\5\1\0\5\1\0\1\x7f\0\0\1\0\0"), 11, tcp_port);
+    struct line to_target[] = {{req, n, 0}};
+    struct line closed_port[] = {{BYTES("\5\1\0\5\1\0\1\x7f\0\0\1\0\1"), 0}};
+    struct line udp[] = {{BYTES("\5\1\0\5\3\0\1\0\0\0\0\0\0"), 0}};
+    struct line bad_cmd[] = {{BYTES("\5\1\0\5\11\0\1\0\0\0\0\0\0"), 0}};
+    struct line wrong[] = {{BYTES("\5\1\2\1\1u\3bad"), 0}}, none[] = {{BYTES("\5\1\0"), 0}};
+    struct line long_name[] = {{BYTES("\5\1\0\5\1\0\3\3a\0b\0\120"), 0}};
+    expect(&plain, closed_port, 1, BYTES("\5\0\5\5\0\1\0\0\0\0\0\0"));
+    expect(&plain, udp, 1, BYTES("\5\0\5\2\0\1\0\0\0\0\0\0"));
+    expect(&plain, bad_cmd, 1, BYTES("\5\0\5\7\0\1\0\0\0\0\0\0"));
+    expect(&plain, long_name, 1, BYTES("\5\0\5\4\0\1\0\0\0\0\0\0"));
+    expect(&bypass, to_target, 1, BYTES("\5\0\5\2\0\1\0\0\0\0\0\0"));
+    expect(&auth, wrong, 1, BYTES("\5\2\1\1"));
+    expect(&auth, none, 1, BYTES("\5\xff"));
+}
+END_TEST
+
+START_TEST(test_socks5_udp_tun)
+{
+    char frame[64];
+    struct scene sc = {
+        .type = &handler_socks5, .options = "notls=true;udp=true", .half_close = true};
+    size_t n = with_port(frame, BYTES("\0\2\xff\1\x7f\0\0\1\0\0ok"), 8, udp_port);
+    struct line lines[] = {{BYTES("\5\1\0\5\xf3\0\3\0\0\0"), 12}, {frame, n, 0}};
+    lines[1].await = 12 + n; /* IPv4 or none known: 10 bytes of reply; IPv6: 22 */
+    for (sc.step = 0; sc.step < 9; sc.step++) {
+        play(&sc, lines, 2);
+        ck_assert(client.eof && client.got_n >= 12 + n);
+        ck_assert_mem_eq(client.got, "\5\0\5\0\0", 5);
+        ck_assert_mem_eq(client.got + client.got_n - n, frame, n);
+    }
+}
+END_TEST
+
+/* ---------------------------------------------------------------- http, socks4, auto, tcp */
+
+START_TEST(test_http_connect_and_refusals)
+{
+    char req[128];
+    struct scene sc = {.type = &handler_http, .half_close = true};
+    struct scene auth = {.type = &handler_http, .user = "u"};
+    struct scene bypass = {.type = &handler_http, .bypass = true};
+    size_t n =
+        (size_t)snprintf(req, sizeof req, "CONNECT 127.0.0.1:%u HTTP/1.1\r\n\r\nhello", tcp_port);
+    struct line lines[] = {{req, n, 0}};
+    struct line pri[] = {{BYTES("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 0}};
+    struct line no_host[] = {{BYTES("GET / HTTP/1.1\r\n\r\n"), 0}};
+    struct line closed_port[] = {{BYTES("GET http://127.0.0.1:1/ HTTP/1.1\r\n\r\n"), 0}};
+    expect(&sc, lines, 1,
+           BYTES("HTTP/1.1 200 Connection established\r\nProxy-Agent: gost/3.0\r\n\r\nhello"));
+    sc.half_close = false;
+    expect(&auth, lines, 1,
+           BYTES("HTTP/1.1 407 Proxy Authentication Required\r\nConnection: close\r\n"
+                 "Proxy-Authenticate: Basic realm=\"gost\"\r\nContent-Length: 0\r\n\r\n"));
+    expect(&bypass, lines, 1,
+           BYTES("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nProxy-Agent: gost/3.0\r\n"
+                 "Content-Length: 0\r\n\r\n"));
+    expect(&sc, closed_port, 1,
+           BYTES("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+                 "Proxy-Agent: gost/3.0\r\nContent-Length: 0\r\n\r\n"));
+    static const char bad[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+                              "Proxy-Agent: gost/3.0\r\nContent-Length: 0\r\n\r\n";
+    expect(&sc, pri, 1, BYTES(bad));
+    expect(&sc, no_host, 1, BYTES(bad));
+}
+END_TEST
+
+/* The echo target gives the rewritten request back, which is no answer: 503, and no byte of it
+ * leaks. */
+START_TEST(test_http_answer_that_is_none)
+{
+    char req[128];
+    struct scene sc = {.type = &handler_http};
+    size_t n =
+        (size_t)snprintf(req, sizeof req, "GET http://127.0.0.1:%u/ HTTP/1.1\r\n\r\n", tcp_port);
+    struct line lines[] = {{req, n, 0}};
+    expect(&sc, lines, 1,
+           BYTES("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+                 "Proxy-Agent: gost/3.0\r\nContent-Length: 0\r\n\r\n"));
+}
+END_TEST
+
+START_TEST(test_auto_finds_the_protocol)
+{
+    char req[64];
+    struct scene sc = {.type = &handler_auto, .options = "notls=true", .half_close = true};
+    size_t n = with_port(req, BYTES("\4\1\0\0\x7f\0\0\1\0four"), 2, tcp_port);
+    struct line four[] = {{req, n, 0}}, five[] = {{BYTES("\5\1\3"), 0}}, http[] = {{BYTES("x"), 0}};
+    expect(&sc, four, 1, BYTES("\0\x5a\0\0\0\0\0\0four"));
+    expect(&sc, five, 1, BYTES("\5\xff"));
+    sc.options = "notls=true;readTimeout=30";
+    sc.half_close = false;
+    play(&sc, http, 1);
+    ck_assert_uint_eq(client.got_n, 0);
+    ck_assert(client.eof);
+}
+END_TEST
+
+START_TEST(test_tcp_forwards)
+{
+    struct scene sc = {.type = &handler_tcp, .forward = true, .half_close = true};
+    struct line lines[] = {{BYTES("through"), 0}};
+    expect(&sc, lines, 1, BYTES("through"));
+}
+END_TEST
+
+/* ---------------------------------------------------------------- deadlines and early ends */
+
+START_TEST(test_silence_ends_at_the_header_deadline)
+{
+    const struct handler_type *const types[] = {&handler_relay, &handler_socks5, &handler_socks4,
+                                                &handler_http, &handler_auto};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        struct scene sc = {.type = types[i], .options = "readTimeout=30"};
+        uint64_t start = loop_now_ms(loop);
+        play(&sc, NULL, 0);
+        ck_assert(client.eof && client.got_n == 0);
+        ck_assert_uint_ge(loop_now_ms(loop) - start, 25);
+        ck_assert_uint_lt(loop_now_ms(loop) - start, 2000);
+    }
+}
+END_TEST
+
+/* Every prefix of a good exchange, then the client's end: nothing hangs and (sanitizers) nothing
+ * leaks. */
+START_TEST(test_every_prefix_ends)
+{
+    static const struct {
+        const struct handler_type *type;
+        const char *bytes;
+        size_t n;
+    } all[] = {
+        {&handler_relay, BYTES("\1\1\0\26\1\0\11\1u\6secret\2\0\7\1\x7f\0\0\1\0\1")},
+        {&handler_socks5, BYTES("\5\1\2\1\1u\6secret\5\1\0\1\x7f\0\0\1\0\1")},
+        {&handler_socks4, BYTES("\4\1\0\1\0\0\0\1u\000127.0.0.1\0")},
+        {&handler_http, BYTES("GET http://127.0.0.1:1/ HTTP/1.1\r\nHost: a\r\n\r\n")},
+        {&handler_auto, BYTES("\5\1\0\5\1\0\1\x7f\0\0\1\0\1")},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        for (size_t n = 0; n <= all[i].n; n++) {
+            struct scene sc = {.type = all[i].type, .half_close = true, .seed = (uint32_t)n};
+            struct line lines[] = {{all[i].bytes, n, 0}};
+            play(&sc, lines, 1);
+            ck_assert_msg(client.eof || client.failed, "handler %s, %zu bytes", all[i].type->name,
+                          n);
+        }
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {test_relay_connects_and_echoes,
+                                  test_relay_answers_before_the_client_speaks,
+                                  test_relay_refusals,
+                                  test_relay_auth_passes,
+                                  test_relay_forward_mode_ignores_the_address,
+                                  test_relay_garbage_is_closed_without_a_word,
+                                  test_relay_udp_connect,
+                                  test_relay_association_survives_bad_datagrams,
+                                  test_socks5_connects_in_any_segmentation,
+                                  test_socks5_refusals,
+                                  test_socks5_udp_tun,
+                                  test_http_connect_and_refusals,
+                                  test_http_answer_that_is_none,
+                                  test_auto_finds_the_protocol,
+                                  test_tcp_forwards,
+                                  test_silence_ends_at_the_header_deadline,
+                                  test_every_prefix_ends,
+                                  NULL};
+    Suite *suite = suite_create("handlers");
+    TCase *tc = tcase_create("handlers");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 60);
+    for (const TTest *const *t = tests; *t; t++)
+        tcase_add_test(tc, *t);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
