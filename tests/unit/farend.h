@@ -9,6 +9,7 @@
 #define TESTS_UNIT_FAREND_H
 
 #include "core/floor/mem.h"
+#include "core/floor/tls.h"
 #include "core/loop.h"
 #include "vectors.h"
 
@@ -23,6 +24,7 @@ struct far {
 
 static struct loop *loop;
 static struct far far;
+static struct tls_ctx *farend_tls;
 static struct timer watchdog;
 static bool watchdog_fired;
 
@@ -85,6 +87,16 @@ static inline void far_step(void)
         if (strcmp(step, "eof") == 0) {
             if (stream_shut(far.s) == RC_AGAIN)
                 return;
+        } else if (strcmp(step, "tls") == 0) {
+            if (!far.loaded) {
+                ck_assert_uint_eq(far.n_got, 0);
+                stream_push(far.s, tls_server_layer(farend_tls));
+            }
+            far.loaded = true;
+            enum rc rc = stream_open(far.s);
+            if (rc == RC_AGAIN)
+                return;
+            ck_assert_msg(rc == RC_OK, "tls: %s", stream_diag(far.s)->text);
         } else if (strncmp(step, "wait ", 5) == 0) {
             far.pausing = true;
             ck_assert(timer_start(&far.pause, (uint64_t)atoi(step + 5)));
@@ -124,7 +136,7 @@ static inline void far_step(void)
 static void far_event(struct stream *s, unsigned ready, void *arg)
 {
     (void)arg;
-    if ((ready & STREAM_IN) != 0) {
+    if ((ready & STREAM_IN) != 0 && stream_is_open(s)) {
         for (;;) {
             size_t n;
             enum rc rc = stream_recv(s, far.got + far.n_got, sizeof far.got - far.n_got, &n);
@@ -138,6 +150,10 @@ static void far_event(struct stream *s, unsigned ready, void *arg)
         }
     }
     far_step();
+    if (*far.script != NULL && strcmp(*far.script, "tls") == 0) {
+        stream_want(s, STREAM_OPEN, far_event, NULL);
+        return;
+    }
     unsigned want = far.saw_eof || far.saw_reset ? 0u : (unsigned)STREAM_IN;
     if (!far.finished && !far.pausing && *far.script != NULL &&
         ((*far.script)[0] == 's' || (*far.script)[0] == 'S' || (*far.script)[0] == 'a' ||

@@ -7,6 +7,7 @@
 #include "core/os.h"
 #include "core/stream.h"
 #include "farend.h"
+#include "tlscerts.h"
 
 enum { SEEDS = 40 };
 
@@ -271,6 +272,39 @@ START_TEST(test_socks5_timeout)
     ck_assert_int_eq(near.opened, RC_TIMEOUT);
     ck_assert(strstr(near.diag.text, "socks5") != NULL);
     free(conn.cfg);
+}
+END_TEST
+
+/* GOST's own methods: TLS starts in the middle of the exchange, under the request. */
+START_TEST(test_socks5_tls_methods)
+{
+    static const char *const plain[] = {
+        "C socks5:s5.greet.gost",   "s 0580", "tls", "C socks5:s5.connect.domain",
+        "s 0500000100000000000068", "c 3132", NULL};
+    static const char *const with_user[] = {
+        "C socks5:s5.greet.gost-auth", "s 0582", "tls",
+        "C socks5:s5.auth.request",    "s 0100", "C socks5:s5.connect.domain",
+        "s 0500000100000000000068",    "c 3132", NULL};
+    struct tls_cfg cfg = {.secure = false};
+    struct diag diag = {.rc = RC_OK};
+    char crt[128], key[128];
+    tlscerts_make();
+    snprintf(crt, sizeof crt, "%s", tlscerts_file("server.crt"));
+    snprintf(key, sizeof key, "%s", tlscerts_file("server.key"));
+    cfg.cert_file = crt;
+    cfg.key_file = key;
+    ck_assert_msg(tls_server_new(&cfg, &farend_tls, &diag) == RC_OK, "%s", diag.text);
+    make(&connector_socks5);
+    for (uint32_t seed = 0; seed < SEEDS; seed++) {
+        bool user = seed % 2 == 0;
+        run(seed, "example.com:443", "12", 1, user ? with_user : plain, user ? "user" : NULL,
+            user ? "pass" : NULL);
+        ck_assert_msg(near.opened == RC_OK, "%s", near.diag.text);
+        expect_got("h");
+    }
+    free(conn.cfg);
+    tls_ctx_unref(farend_tls);
+    tlscerts_remove();
 }
 END_TEST
 
@@ -728,6 +762,7 @@ int main(void)
                                   test_socks5_offers_what_gost_offers,
                                   test_socks5_refusals,
                                   test_socks5_timeout,
+                                  test_socks5_tls_methods,
                                   test_socks4_exchanges,
                                   test_socks4_refusals,
                                   test_http_connect,
