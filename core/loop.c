@@ -391,7 +391,9 @@ void loop_free(struct loop *loop)
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    while (uv_run(&loop->uv, UV_RUN_DEFAULT)) {
+        /* a loop_stop() from before ended that run at once */
+    }
     BUG_ON(uv_loop_close(&loop->uv) != 0); /* somebody's handle is still open */
     close(loop->epfd);
     free(loop->heap);
