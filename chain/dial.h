@@ -1,8 +1,11 @@
-/* chain/dial.h - what router.c and dial.c share: the router itself and one request under way. */
+/* chain/dial.h - what router.c, dial.c (life of a request), dial_first.c (its first connection) and
+ * dial_floors.c (the floors above it) share. Private to them.
+ */
 #ifndef CHAIN_DIAL_H
 #define CHAIN_DIAL_H
 
 #include "chain/chain.h"
+#include "chain/eyeballs.h"
 #include "chain/resolver.h"
 #include "chain/router.h"
 
@@ -20,6 +23,48 @@ struct router {
     struct dial *dials;        /* under way */
 };
 
+enum dial_state {
+    ST_START,   /* its turn on the loop */
+    ST_CONNECT, /* the name and the connection of the first server */
+    ST_NODE,    /* the floors of node `at` */
+    ST_TARGET,  /* the last node's word about the target */
+    ST_DGRAM    /* the same for datagrams */
+};
+
+struct dial {
+    struct router *router;
+    struct dial *next, **link; /* in the router's list */
+    struct dial_req req;
+    dial_done_fn *done;
+    dial_dgram_fn *done_dgram; /* one of the two is set */
+    void *arg;
+    int retries_left;
+    bool udp_again; /* the same route once more, the connector has learnt something */
+    enum dial_state state;
+    struct route route;
+    int lead; /* so many direct nodes stand before the first one that is connected to */
+    int at;   /* the node being reached, or the last one that was; route.n: none */
+    struct resolve resolve;
+    bool naming; /* it asks for the connector's sake (dial_named), not for the first server */
+    struct eyeballs *race;
+    struct stream *stream;
+    struct dgram *dgram;
+    struct timer deadline;
+    struct job job;
+    uint64_t started_ms; /* of the connection */
+    struct diag diag;    /* of this attempt */
+    struct deferred deferred;
+};
+
+static inline bool dial_is_direct(const struct dial *d) /* the target is the first server */
+{
+    return d->at >= d->route.n;
+}
+static inline bool target_is_empty(const struct target *t)
+{
+    return !target_is_name(t) && t->addr.family == 0;
+}
+
 struct resolver *router_resolver(struct router *r); /* NULL: no memory */
 
 /* The request starts with the loop's next round of jobs. NULL: no memory. */
@@ -27,5 +72,21 @@ struct dial *dial_new(struct router *r, const struct dial_req *req, dial_done_fn
                       dial_dgram_fn *done_dgram, void *arg);
 /* Ends it with this result, calling done. */
 void dial_end(struct dial *d, enum rc rc);
+
+/* The attempt failed: mark, try again or end. why: the words of whoever failed; NULL: d->diag has
+ * them already, or rc must do. d may be gone afterwards, as with all functions below. */
+void dial_fail(struct dial *d, enum rc rc, const struct diag *why);
+void dial_finish(struct dial *d, enum rc rc);
+
+void dial_connect_first(struct dial *d);
+resolve_fn dial_resolved; /* of d->resolve */
+/* An address for a name that the last node's connector can't carry; n == 0: rc and d->diag say why.
+ */
+void dial_named(struct dial *d, enum rc rc, const struct addr *v, int n);
+/* The stream is there, with the first server's connection or more in it: open it and go on. */
+void dial_open_stream(struct dial *d);
+void dial_open_dgram(struct dial *d);
+/* The floors that reach node n: its dialer's, then what its connector says before any request. */
+enum rc dial_push_node(struct dial *d, struct node *n);
 
 #endif

@@ -41,7 +41,11 @@ struct connector_type {
     const struct option *options;
     size_t cfg_bytes;
     enum rc (*init)(struct connector *c, const struct connector_setup *setup, struct diag *diag);
-    /* TCP: pushes the floor that asks for t. */
+    /* Pushes what comes before any request (socks5: methods, TLS, user): it is opened as a part of
+     * reaching the node, so its failure is the node's. NULL: nothing. */
+    enum rc (*greet)(struct connector *c, struct stream *s);
+    /* TCP: pushes the floor that asks for t. RC_NAME: the protocol carries no names, come again
+     * with t's IPv4 address. */
     enum rc (*push)(struct connector *c, struct stream *s, const struct target *t);
     /* UDP over s (taken, also on failure). t NULL: any destination. so: for a second socket beside
      * the stream; NULL: the node is behind other hops, there can be none. NULL slot: this connector

@@ -1,5 +1,6 @@
 /* connectors/socks5.c - the socks5 connector: options, credentials, which way UDP goes.
- * wire-protocols.md section 4, gost-config.md 10.3. The floor is socks5_floor.c.
+ * wire-protocols.md section 4, gost-config.md 10.3. The floors are socks5_greet.c and
+ * socks5_request.c.
  *
  * UDP goes by UDP-TUN (0xF3), which only GOST's servers know; a node that refuses it is asked for
  * an ordinary UDP association from then on, for ten minutes, as with relay=udp.
@@ -103,6 +104,11 @@ static enum rc init(struct connector *c, const struct connector_setup *setup, st
                : diag_set(diag, rc, "node %s: connector tls: %s", setup->node_name, why.text);
 }
 
+static enum rc greet(struct connector *c, struct stream *s)
+{
+    return socks5_greet(c->state, s);
+}
+
 static enum rc push(struct connector *c, struct stream *s, const struct target *t)
 {
     return socks5_push(c->state, s, SOCKS5_CONNECT, t, false);
@@ -150,6 +156,7 @@ const struct connector_type connector_socks5 = {
     .options = options,
     .cfg_bytes = sizeof(struct cfg),
     .init = init,
+    .greet = greet,
     .push = push,
     .dgram = dgram,
     .done = done,

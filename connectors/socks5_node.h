@@ -26,6 +26,10 @@ struct socks5_node {
 struct socks5_node *socks5_node_ref(struct socks5_node *n);
 void socks5_node_unref(struct socks5_node *n);
 
+/* Pushes the floor that agrees on a method, with TLS and user if the node wants them; then it
+ * leaves. */
+enum rc socks5_greet(struct socks5_node *n, struct stream *s);
+
 /* Pushes the floor that makes one request; it leaves when the node has granted it. may_learn: a
  * refused UDP-TUN is remembered and ends with RC_UNSUPPORTED ("dial once more"). */
 enum rc socks5_push(struct socks5_node *n, struct stream *s, enum socks5_cmd cmd,

@@ -64,6 +64,12 @@ static void begin(const char *user, const char *password)
         ck_assert_msg(conn.type->init(&conn, &setup, &diag) == RC_OK, "%s", diag.text);
 }
 
+static void greet(struct stream *s)
+{
+    if (conn.type->greet != NULL)
+        ck_assert_int_eq(conn.type->greet(&conn, s), RC_OK);
+}
+
 static void end(void)
 {
     if (conn.type->done != NULL)
@@ -138,6 +144,7 @@ static void run(uint32_t seed, const char *target, const char *send, size_t want
     struct stream *s = farend_start(seed, script);
     begin(user, password);
     near = (struct near){.s = s, .opened = RC_AGAIN, .send = send, .want = want};
+    greet(s);
     ck_assert_int_eq(conn.type->push(&conn, s, &t), RC_OK);
     near_event(s, 0, NULL);
     while (!watchdog_fired) {
@@ -256,7 +263,7 @@ START_TEST(test_socks5_refusals)
     ck_assert_int_eq(near.opened, RC_AUTH);
     static const char *const hangs_up[] = {"c 050100", "s 05", "eof", NULL};
     run(1, "192.0.2.1:80", NULL, 0, hangs_up, NULL, NULL);
-    ck_assert_int_eq(near.opened, RC_RESET);
+    ck_assert_int_eq(near.opened, RC_PROTO);
     free(conn.cfg);
 }
 END_TEST
@@ -630,6 +637,7 @@ static void run_dgram(uint32_t seed, const char *to, bool fixed, const char *con
     dg_sent = false;
     dg_to = to;
     ck_assert_int_eq(stream_open(s), RC_OK);
+    greet(s);
     ck_assert_int_eq(conn.type->dgram(&conn, s, fixed ? &t : NULL, &so, &dg), RC_OK);
     dg_event(dg, 0, NULL);
     while (!watchdog_fired && (dg_opened == RC_AGAIN || (dg_opened == RC_OK && dg_got == 0)))
@@ -725,6 +733,7 @@ START_TEST(test_socks5_learns_that_udp_tun_is_refused)
         struct stream *s = farend_start(2, then);
         dg_opened = RC_AGAIN;
         ck_assert_int_eq(stream_open(s), RC_OK);
+        greet(s);
         ck_assert_int_eq(conn.type->dgram(&conn, s, NULL, &so, &dg), RC_OK);
         dg_event(dg, 0, NULL);
         while (!watchdog_fired && dg_opened == RC_AGAIN)
