@@ -1,18 +1,20 @@
-/* core/floor/ecp_fast.c - P-256 and X25519 by nettle's hogweed, RSA's power by GMP, under all of
- * mbedTLS.
+/* core/floor/ecp_fast.c - P-256, P-384, P-521 and X25519 by nettle's hogweed, RSA's power by GMP,
+ * under all of mbedTLS.
  *
  * deps/build.sh compiles mbedTLS's ecp.c and bignum.c with the entry points below renamed *_stock,
  * so ECDH, ECDSA, PSA keys and RSA reach this file. What it does not take (other curves, bad
  * scalars or points, even or small moduli) it hands to the stock code, which also finds the words
  * for errors. Built only where nettle and GMP are (Makefile, HOGWEED).
  *
- * Secrets: scalars are read in place, never copied. hogweed's multiplications and mpz_powm_sec run
- * in a time that does not depend on them. Whatever the two libraries put on the heap meanwhile
- * (their scratch, shared secrets) is wiped when freed: see wipe_on_free(). Branches here depend
- * only on public values, on the validity of an input, and on whether a whole top limb is zero (1 in
- * 2^64).
+ * Secrets: scalars and exponents are read in place, never copied by us. hogweed's multiplications
+ * and mpn_sec_powm run in a time that does not depend on them. What is put on the heap meanwhile
+ * (the libraries' scratch, shared secrets, our own scratch) is wiped when freed: see
+ * wipe_on_free(). Branches here depend only on public values, on the validity of an input, and on
+ * whether a whole top limb is zero (1 in 2^64). Looked at with valgrind, the scalar marked
+ * undefined: in this file it reports the branches on an input's validity and on X25519's all-zero
+ * result, in the libraries their assertions.
  *
- * Sources: RFC 7748 (5, 6.1) for X25519; nettle 3.8 ecc.h, curve25519.h; GMP 6.2 chapter 5.
+ * Sources: RFC 7748 (5, 6.1) for X25519; nettle 3.8 ecc.h, curve25519.h; GMP 6.2 chapters 5, 8.
  */
 #define MBEDTLS_ALLOW_PRIVATE_ACCESS
 #include <gmp.h>
@@ -22,6 +24,7 @@
 #include <nettle/curve25519.h>
 #include <nettle/ecc-curve.h>
 #include <nettle/ecc.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,9 +33,9 @@ _Static_assert(sizeof(mp_limb_t) == sizeof(mbedtls_mpi_uint), "limbs of GMP and 
 _Static_assert(GMP_NAIL_BITS == 0, "GMP built with nails");
 
 enum {
-    KEY_BYTES = 32,         /* P-256 and X25519 alike */
-    EXP_MOD_MIN_BYTES = 64, /* below, the stock code is as good */
-    NOT_OURS = 1,           /* internal: the stock code decides */
+    KEY_BYTES = 32,        /* X25519 */
+    EXP_MOD_MIN_LIMBS = 8, /* below, the stock code is as good */
+    NOT_OURS = 1,          /* internal: the stock code decides */
 };
 
 typedef int rng_fn(void *arg, unsigned char *buf, size_t n);
@@ -49,40 +52,38 @@ int mbedtls_ecp_muladd_restartable_stock(mbedtls_ecp_group *grp, mbedtls_ecp_poi
 
 /* ---- memory of GMP and hogweed ---- */
 
-/* GMP's contract: allocation never fails to its caller. */
-static void *alloc_or_die(size_t n)
-{
-    void *p = malloc(n);
-
-    if (!p)
-        abort();
-    return p;
-}
+/* What was in force before us: an application that embeds us may have its own. */
+static void *(*alloc_before)(size_t n);
+static void (*free_before)(void *p, size_t n);
 
 static void free_wiped(void *p, size_t n)
 {
     mbedtls_platform_zeroize(p, n);
-    free(p);
+    free_before(p, n);
 }
 
 static void *realloc_wiped(void *p, size_t old, size_t n)
 {
-    void *q = alloc_or_die(n);
+    void *q = alloc_before(n); /* GMP's contract: never fails to its caller */
 
     memcpy(q, p, old < n ? old : n);
     free_wiped(p, old);
     return q;
 }
 
-/* hogweed allocates through GMP's functions too. They are malloc's kin, so blocks from before may
- * be freed after. */
+/* hogweed allocates through GMP's functions too. Blocks from before may be freed after: wiping is
+ * all that we add. */
 static void wipe_on_free(void)
 {
-    void (*now)(void *, size_t);
+    void *(*alloc_now)(size_t);
+    void (*free_now)(void *, size_t);
 
-    mp_get_memory_functions(NULL, NULL, &now);
-    if (now != free_wiped)
-        mp_set_memory_functions(alloc_or_die, realloc_wiped, free_wiped);
+    mp_get_memory_functions(&alloc_now, NULL, &free_now);
+    if (free_now == free_wiped)
+        return;
+    alloc_before = alloc_now;
+    free_before = free_now;
+    mp_set_memory_functions(alloc_now, realloc_wiped, free_wiped);
 }
 
 /* ---- numbers ---- */
@@ -98,52 +99,77 @@ static void lend(mpz_t z, const mbedtls_mpi *m)
         (void)mpz_roinit_n(z, &zero, 1);
 }
 
-static int take(mbedtls_mpi *m, const mpz_t z, size_t limbs)
+static int set_limbs(mbedtls_mpi *m, const mp_limb_t *p, size_t limbs)
 {
-    size_t n = mpz_size(z);
-    int ret = mbedtls_mpi_grow(m, limbs > n ? limbs : n);
+    int ret = mbedtls_mpi_grow(m, limbs);
 
     if (ret)
         return ret;
     memset(m->p, 0, m->n * sizeof(*m->p));
-    memcpy(m->p, mpz_limbs_read(z), n * sizeof(*m->p));
+    memcpy(m->p, p, limbs * sizeof(*p));
     m->s = 1;
     return 0;
 }
 
+/* Copies m into limbs of to; is 0 < m < order? No branch and no address depends on m. */
+static bool load_scalar(mp_limb_t *to, size_t limbs, const mbedtls_mpi *m, const mbedtls_mpi *order)
+{
+    mp_limb_t below = 0, any = 0, beyond = 0;
+
+    for (size_t i = 0; i < limbs; i++) {
+        mp_limb_t x = i < m->n ? m->p[i] : 0, n = i < order->n ? order->p[i] : 0;
+
+        to[i] = x;
+        any |= x;
+        below = (mp_limb_t)(x < n) | ((mp_limb_t)(x == n) & below);
+    }
+    for (size_t i = limbs; i < m->n; i++)
+        beyond |= m->p[i];
+    return ((mp_limb_t)(any != 0) & below & (mp_limb_t)(beyond == 0)) != 0;
+}
+
 /* ---- curves: 0 done, NOT_OURS, or mbedTLS's error ---- */
 
-static int p256_mul(const mbedtls_ecp_group *grp, mbedtls_ecp_point *r, const mbedtls_mpi *m,
-                    const mbedtls_ecp_point *p)
+/* The curves of SEC 2 that hogweed has; NULL: not one of them. */
+static const struct ecc_curve *secp_curve(mbedtls_ecp_group_id id)
 {
-    const struct ecc_curve *curve = nettle_get_secp_256r1();
+    switch ((int)id) {
+    case MBEDTLS_ECP_DP_SECP256R1:
+        return nettle_get_secp_256r1();
+    case MBEDTLS_ECP_DP_SECP384R1:
+        return nettle_get_secp_384r1();
+    case MBEDTLS_ECP_DP_SECP521R1:
+        return nettle_get_secp_521r1();
+    default:
+        return NULL;
+    }
+}
+
+static int secp_mul(const mbedtls_ecp_group *grp, const struct ecc_curve *curve,
+                    mbedtls_ecp_point *r, const mbedtls_mpi *m, const mbedtls_ecp_point *p)
+{
     struct ecc_scalar scalar;
     struct ecc_point point;
-    mpz_t k, x, y;
+    size_t limbs = (size_t)ecc_size(curve);
+    mpz_t x, y;
     int ret = NOT_OURS;
 
     if (m->s < 0 || p->X.s < 0 || p->Y.s < 0 || mbedtls_mpi_cmp_int(&p->Z, 1))
         return NOT_OURS;
     ecc_scalar_init(&scalar, curve);
     ecc_point_init(&point, curve);
-    lend(k, m);
     lend(x, &p->X);
     lend(y, &p->Y);
-    if (ecc_scalar_set(&scalar, k) && ecc_point_set(&point, x, y)) { /* in range; on the curve */
+    if (load_scalar(scalar.p, limbs, m, &grp->N) && ecc_point_set(&point, x, y)) {
         if (!mbedtls_mpi_cmp_mpi(&p->X, &grp->G.X) && !mbedtls_mpi_cmp_mpi(&p->Y, &grp->G.Y))
             ecc_point_mul_g(&point, &scalar);
         else
             ecc_point_mul(&point, &scalar, &point);
-        mpz_init(x);
-        mpz_init(y);
-        ecc_point_get(&point, x, y);
-        ret = take(&r->X, x, KEY_BYTES / sizeof(mp_limb_t));
+        ret = set_limbs(&r->X, point.p, limbs);
         if (!ret)
-            ret = take(&r->Y, y, KEY_BYTES / sizeof(mp_limb_t));
+            ret = set_limbs(&r->Y, point.p + limbs, limbs);
         if (!ret)
             ret = mbedtls_mpi_lset(&r->Z, 1);
-        mpz_clear(x);
-        mpz_clear(y);
     }
     ecc_scalar_clear(&scalar);
     ecc_point_clear(&point);
@@ -187,11 +213,12 @@ int mbedtls_ecp_mul_restartable(mbedtls_ecp_group *grp, mbedtls_ecp_point *r, co
                                 const mbedtls_ecp_point *p, rng_fn *rng, void *arg,
                                 mbedtls_ecp_restart_ctx *ctx)
 {
+    const struct ecc_curve *curve = secp_curve(grp->id);
     int ret = NOT_OURS;
 
     wipe_on_free();
-    if (grp->id == MBEDTLS_ECP_DP_SECP256R1)
-        ret = p256_mul(grp, r, m, p);
+    if (curve)
+        ret = secp_mul(grp, curve, r, m, p);
     else if (grp->id == MBEDTLS_ECP_DP_CURVE25519)
         ret = x25519_mul(grp, r, m, p);
     if (ret == NOT_OURS)
@@ -212,6 +239,7 @@ int mbedtls_ecp_muladd_restartable(mbedtls_ecp_group *grp, mbedtls_ecp_point *r,
                                    const mbedtls_mpi *n, const mbedtls_ecp_point *q,
                                    mbedtls_ecp_restart_ctx *ctx)
 {
+    const struct ecc_curve *curve = secp_curve(grp->id);
     mbedtls_ecp_point mp, nq;
     mbedtls_mpi one;
     int ret = NOT_OURS;
@@ -219,13 +247,13 @@ int mbedtls_ecp_muladd_restartable(mbedtls_ecp_group *grp, mbedtls_ecp_point *r,
     mbedtls_ecp_point_init(&mp);
     mbedtls_ecp_point_init(&nq);
     mbedtls_mpi_init(&one);
-    if (grp->id == MBEDTLS_ECP_DP_SECP256R1) {
+    if (curve) {
         wipe_on_free();
         ret = mbedtls_mpi_lset(&one, 1);
         if (!ret)
-            ret = p256_mul(grp, &mp, m, p);
+            ret = secp_mul(grp, curve, &mp, m, p);
         if (!ret)
-            ret = p256_mul(grp, &nq, n, q);
+            ret = secp_mul(grp, curve, &nq, n, q);
         if (!ret)
             ret = mbedtls_ecp_muladd_restartable_stock(grp, r, &one, &mp, &one, &nq, NULL);
     }
@@ -243,24 +271,37 @@ int mbedtls_ecp_muladd(mbedtls_ecp_group *grp, mbedtls_ecp_point *r, const mbedt
     return mbedtls_ecp_muladd_restartable(grp, r, m, p, n, q, NULL);
 }
 
-/* x = a^e mod n; the cache rr is left to the stock code. */
+/* Without the top limbs that are zero. */
+static size_t limbs_used(const mbedtls_mpi *m)
+{
+    size_t n = m->n;
+
+    while (n > 0 && m->p[n - 1] == 0)
+        n--;
+    return n;
+}
+
+/* x = a^e mod n; the cache rr is left to the stock code. The sizes of all three are public, as is
+ * an exponent of one limb (65537). */
 int mbedtls_mpi_exp_mod(mbedtls_mpi *x, const mbedtls_mpi *a, const mbedtls_mpi *e,
                         const mbedtls_mpi *n, mbedtls_mpi *rr)
 {
-    size_t limbs = n->n;
-    mpz_t base, power, modulus, result;
+    size_t limbs = limbs_used(n), exponent = limbs_used(e), bits, itch;
+    mp_limb_t *r;
     int ret;
 
-    if (mbedtls_mpi_size(n) < EXP_MOD_MIN_BYTES || n->s < 0 || a->s < 0 || e->s < 0 ||
-        !mbedtls_mpi_get_bit(n, 0) || !mbedtls_mpi_cmp_int(e, 0))
+    if (limbs < EXP_MOD_MIN_LIMBS || n->s < 0 || a->s < 0 || e->s < 0 || !(n->p[0] & 1) ||
+        exponent == 0 || limbs_used(a) == 0)
         return mbedtls_mpi_exp_mod_stock(x, a, e, n, rr);
-    wipe_on_free();
-    lend(base, a);
-    lend(power, e);
-    lend(modulus, n);
-    mpz_init(result);
-    mpz_powm_sec(result, base, power, modulus);
-    ret = take(x, result, limbs);
-    mpz_clear(result);
+    bits = exponent == 1 ? mbedtls_mpi_bitlen(e) : exponent * GMP_NUMB_BITS;
+    itch = (size_t)mpn_sec_powm_itch((mp_size_t)a->n, bits, (mp_size_t)limbs);
+    r = calloc(limbs + itch, sizeof(*r)); /* the result, then what mpn_sec_powm works in */
+    if (!r)
+        return MBEDTLS_ERR_MPI_ALLOC_FAILED;
+    mpn_sec_powm(r, (const mp_limb_t *)a->p, (mp_size_t)a->n, (const mp_limb_t *)e->p, bits,
+                 (const mp_limb_t *)n->p, (mp_size_t)limbs, r + limbs);
+    ret = set_limbs(x, r, limbs);
+    mbedtls_platform_zeroize(r, (limbs + itch) * sizeof(*r));
+    free(r);
     return ret;
 }

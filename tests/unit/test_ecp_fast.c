@@ -6,10 +6,12 @@
  */
 #define MBEDTLS_ALLOW_PRIVATE_ACCESS
 #include <check.h>
+#include <gmp.h>
 #include <mbedtls/bignum.h>
 #include <mbedtls/ecdsa.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/rsa.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,9 +112,11 @@ static void random_point(void)
 }
 
 static const mbedtls_ecp_group_id curves[] = {
-    MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_CURVE25519,
-    MBEDTLS_ECP_DP_SECP384R1, /* passes through */
+    MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP384R1,
+    MBEDTLS_ECP_DP_SECP521R1, MBEDTLS_ECP_DP_SECP256K1, /* the last passes through */
 };
+static const mbedtls_ecp_group_id secp[] = {MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_SECP384R1,
+                                            MBEDTLS_ECP_DP_SECP521R1};
 
 START_TEST(test_ecp_fast_products_equal_stock)
 {
@@ -129,9 +133,9 @@ START_TEST(test_ecp_fast_products_equal_stock)
 }
 END_TEST
 
-START_TEST(test_ecp_fast_p256_takes_edge_scalars_as_stock)
+START_TEST(test_ecp_fast_secp_takes_edge_scalars_as_stock)
 {
-    begin(MBEDTLS_ECP_DP_SECP256R1);
+    begin(secp[_i]);
     random_point();
     for (int from_n = 0; from_n < 2; from_n++) {
         for (mbedtls_mpi_sint d = -3; d <= 3; d++) {
@@ -149,9 +153,9 @@ START_TEST(test_ecp_fast_p256_takes_edge_scalars_as_stock)
 }
 END_TEST
 
-START_TEST(test_ecp_fast_p256_refuses_a_point_beside_the_curve)
+START_TEST(test_ecp_fast_secp_refuses_a_point_beside_the_curve)
 {
-    begin(MBEDTLS_ECP_DP_SECP256R1);
+    begin(secp[_i]);
     random_point();
     ck_assert_int_eq(mbedtls_mpi_add_int(&p.X, &p.X, 1), 0);
     ck_assert_int_ne(mul_agrees(&p), 0);
@@ -221,9 +225,67 @@ START_TEST(test_ecp_fast_x25519_follows_rfc7748)
 }
 END_TEST
 
+/* RFC 5903, 8.1: both private keys, both public ones, the secret they share. */
+START_TEST(test_ecp_fast_p256_follows_rfc5903)
+{
+    static const char *const key[2] = {
+        "C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433",
+        "C6EF9C5D78AE012A011164ACB397CE2088685D8F06BF9BE0B283AB46476BEE53"};
+    static const char *const public[2][2] = {
+        {"DAD0B65394221CF9B051E1FECA5787D098DFE637FC90B9EF945D0C3772581180",
+         "5271A0461CDB8252D61F1C456FA3E59AB1F45B33ACCF5F58389E0577B8990BB3"},
+        {"D12DFB5289C8D4F81208B70270398C342296970A0BCCB74C736FC7554494BF63",
+         "56FBF3CA366CC23E8157854C13C58D6AAC23F046ADA30F8353E74F33039872AB"}};
+    static const char *const shared =
+        "D6840F6B42F6EDAFD13116E0E12565202FEF8E9ECE7DCE03812464D04B9442DE";
+
+    begin(MBEDTLS_ECP_DP_SECP256R1);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(mbedtls_mpi_read_string(&k, 16, key[i]), 0);
+        ck_assert_int_eq(mbedtls_ecp_mul(&grp, &ours, &k, &grp.G, rng, NULL), 0);
+        ck_assert_int_eq(mbedtls_ecp_point_read_string(&p, 16, public[i][0], public[i][1]), 0);
+        ck_assert_int_eq(mbedtls_ecp_point_cmp(&ours, &p), 0);
+        ck_assert_int_eq(mbedtls_ecp_point_read_string(&p, 16, public[1 - i][0], public[1 - i][1]),
+                         0);
+        ck_assert_int_eq(mbedtls_ecp_mul(&grp, &ours, &k, &p, rng, NULL), 0);
+        ck_assert_int_eq(mbedtls_mpi_read_string(&l, 16, shared), 0);
+        ck_assert_int_eq(mbedtls_mpi_cmp_mpi(&ours.X, &l), 0);
+    }
+    end();
+}
+END_TEST
+
+static unsigned blocks, not_wiped;
+
+static void free_inspected(void *block, size_t n)
+{
+    const unsigned char *b = block;
+    bool clean = true;
+
+    for (size_t i = 0; i < n; i++)
+        clean = clean && b[i] == 0;
+    blocks++;
+    not_wiped += !clean;
+    free(block);
+}
+
+/* An application's own memory functions stay in force, and get back only wiped blocks. */
+START_TEST(test_ecp_fast_wipes_what_the_libraries_put_on_the_heap)
+{
+    begin(curves[_i]);
+    mp_set_memory_functions(NULL, NULL, free_inspected);
+    random_point();
+    ck_assert_int_eq(mbedtls_ecp_mul(&grp, &ours, &k, &p, rng, NULL), 0);
+    ck_assert_int_eq(mbedtls_ecp_mul(&grp, &ours, &k, &grp.G, rng, NULL), 0);
+    ck_assert_uint_eq(not_wiped, 0);
+    ck_assert_uint_ge(blocks, 2);
+    end();
+}
+END_TEST
+
 START_TEST(test_ecp_fast_sums_equal_stock)
 {
-    begin(_i ? MBEDTLS_ECP_DP_SECP384R1 : MBEDTLS_ECP_DP_SECP256R1);
+    begin(secp[_i]);
     for (int i = 0; i < 10; i++) {
         random_point();
         ck_assert_int_eq(mbedtls_ecp_gen_privkey(&grp, &l, rng, NULL), 0);
@@ -313,11 +375,13 @@ int main(void)
     tcase_set_timeout(tc, 30);
     tcase_add_loop_test(tc, test_ecp_fast_products_equal_stock, 0,
                         (int)(sizeof(curves) / sizeof(curves[0])));
-    tcase_add_test(tc, test_ecp_fast_p256_takes_edge_scalars_as_stock);
-    tcase_add_test(tc, test_ecp_fast_p256_refuses_a_point_beside_the_curve);
+    tcase_add_loop_test(tc, test_ecp_fast_secp_takes_edge_scalars_as_stock, 0, 3);
+    tcase_add_loop_test(tc, test_ecp_fast_secp_refuses_a_point_beside_the_curve, 0, 3);
+    tcase_add_test(tc, test_ecp_fast_p256_follows_rfc5903);
+    tcase_add_loop_test(tc, test_ecp_fast_wipes_what_the_libraries_put_on_the_heap, 0, 4);
     tcase_add_test(tc, test_ecp_fast_x25519_refuses_what_stock_refuses);
     tcase_add_test(tc, test_ecp_fast_x25519_follows_rfc7748);
-    tcase_add_loop_test(tc, test_ecp_fast_sums_equal_stock, 0, 2);
+    tcase_add_loop_test(tc, test_ecp_fast_sums_equal_stock, 0, 3);
     tcase_add_test(tc, test_ecp_fast_signature_holds_and_a_changed_one_does_not);
     tcase_add_test(tc, test_ecp_fast_powers_equal_stock);
     suite_add_tcase(suite, tc);
