@@ -12,7 +12,8 @@ enum {
     JOIN_MAX_BYTES = 16 * 1024,  /* of the target, joined to a reply */
     CONFIRM_MIN_MS = 20,
     CONFIRM_MAX_MS = 250,
-    CONFIRM_EAGER_MS = 15000, /* for a node that is known to confirm before any payload */
+    CONFIRM_EAGER_MS =
+        20000, /* for a node known to confirm before any payload; its own dial may take 15 s */
     HALF_OPEN_MS =
         15 * 60 * 1000 /* silence that the second direction may keep after the first ended */
 };

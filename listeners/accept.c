@@ -5,13 +5,17 @@
 #include "core/os.h"
 #include "core/stream.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum {
-    ACCEPT_RUN = 64, /* connections taken in one turn */
-    BACKLOG = 4096,  /* the kernel lowers it to its own limit */
+    ACCEPT_RUN = 64,  /* connections taken in one turn */
+    BACKLOG = 4096,   /* the kernel lowers it to its own limit */
+    RESERVED_FDS = 8, /* for what is neither client nor target */
     PAUSE_FIRST_MS = 100,
     PAUSE_MAX_MS = 1000
 };
@@ -95,8 +99,9 @@ static void pause_accepting(struct acceptor *a, int err)
     a->pause_ms = a->pause_ms ? 2 * a->pause_ms : PAUSE_FIRST_MS;
     if (a->pause_ms > PAUSE_MAX_MS)
         a->pause_ms = PAUSE_MAX_MS;
-    log_warn("%s: accept: %s; accepting pauses for %u ms, what is established goes on", a->service,
-             strerror(err), a->pause_ms);
+    if (a->pause_ms == PAUSE_FIRST_MS)
+        log_warn("%s: accept: %s; accepting pauses, what is established goes on", a->service,
+                 strerror(err));
     if (!timer_start(&a->pause, a->pause_ms))
         job_post(a->loop, &a->more);
 }
@@ -110,6 +115,22 @@ static void broken(struct acceptor *a, int err)
     ev.on_broken(ev.arg, &why);
 }
 
+/* A client needs a second descriptor for its target: taking more clients than can be served would
+ * only mean to turn away those that are there. Descriptors are given lowest first, so fd tells how
+ * many are in use. */
+static bool is_crowded(const struct acceptor *a, int fd, int taken)
+{
+    return fd + 2 * taken + RESERVED_FDS >= a->fd_limit;
+}
+
+/* At the end of a pause: would the next client be one too many? */
+static bool is_still_crowded(const struct acceptor *a)
+{
+    int fd = fcntl(a->fd, F_DUPFD_CLOEXEC, 0);
+    os_close(fd);
+    return fd < 0 || is_crowded(a, fd, 1);
+}
+
 static void run(struct acceptor *a)
 {
     for (int i = 0; i < ACCEPT_RUN && a->started; i++) {
@@ -117,8 +138,14 @@ static void run(struct acceptor *a)
         socklen_t len = sizeof peer;
         int fd = accept4(a->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            a->pause_ms = 0;
+            bool crowded = is_crowded(a, fd, i + 1);
             take(a, fd, &peer);
+            if (crowded) { /* those that were taken get their targets first */
+                if (!timer_start(&a->pause, 1))
+                    job_post(a->loop, &a->more);
+                return;
+            }
+            a->pause_ms = 0;
             continue;
         }
         switch (errno) {
@@ -160,7 +187,11 @@ static void on_more(struct job *job)
 
 static void on_pause_over(struct timer *t)
 {
-    run((struct acceptor *)((char *)t - offsetof(struct acceptor, pause)));
+    struct acceptor *a = (struct acceptor *)((char *)t - offsetof(struct acceptor, pause));
+    if (is_still_crowded(a))
+        pause_accepting(a, EMFILE);
+    else
+        run(a);
 }
 
 /* ---------------------------------------------------------------- life */
@@ -174,6 +205,10 @@ enum rc acceptor_open(struct acceptor *a, const struct listener_setup *setup,
 
     *a = (struct acceptor){.loop = setup->loop, .service = setup->service, .fd = -1};
     a->hot.fd = -1;
+    struct rlimit files;
+    a->fd_limit = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < INT_MAX / 2
+                      ? (int)files.rlim_cur
+                      : INT_MAX / 2;
     a->cfg = cfg && cfg->keepalive ? *cfg : go;
     a->cfg.reuseport = cfg && cfg->reuseport;
     job_init(&a->more, on_more);

@@ -60,6 +60,7 @@ struct acceptor {
     struct job more;    /* connections may be left for the next turn */
     struct timer pause; /* runs while descriptors or memory are missing */
     uint32_t pause_ms;
+    int fd_limit;
     int fd; /* -1: none */
     bool started;
 };
