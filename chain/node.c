@@ -150,7 +150,9 @@ bool node_is_direct(const struct node *n)
 
 unsigned node_udp(const struct node *n)
 {
-    return n->connector.type->flags & (CONNECTOR_UDP_FIXED | CONNECTOR_UDP_ANY);
+    const struct connector_type *t = n->connector.type;
+    unsigned now = t->udp != NULL ? t->udp(&n->connector) : t->flags;
+    return now & (CONNECTOR_UDP_FIXED | CONNECTOR_UDP_ANY);
 }
 
 struct resolver *node_resolver(struct node *n)

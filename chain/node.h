@@ -65,8 +65,8 @@ void node_unref(struct node *n); /* NULL is fine */
 
 /* It dials the target itself, from this machine (dialer or connector "direct"). */
 bool node_is_direct(const struct node *n);
-/* The connector_flag bits that say how it carries UDP; 0: it can't. A direct node: any, from one
- * socket of ours. */
+/* The connector_flag bits that say how it carries UDP, as far as is known by now; 0: it can't. A
+ * direct node: any, from one socket of ours. */
 unsigned node_udp(const struct node *n);
 /* The node's resolver (bound and marked as the node says); NULL: no memory. */
 struct resolver *node_resolver(struct node *n);

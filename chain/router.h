@@ -58,10 +58,11 @@ struct dial *router_dial_dgram(struct router *r, const struct dial_req *req, dia
 void dial_cancel(struct dial *d); /* done is not called */
 
 /* How UDP to this target would go, without doing it. RC_UNSUPPORTED: a hop can't carry UDP (diag
- * names it). */
+ * names it). When a dial without a target ends with RC_UNSUPPORTED a node has turned out not to
+ * serve every destination: ask again, flows may be fixed from then on. */
 struct udp_route {
     uint32_t id;     /* equal ids share one association per source; 0: direct */
-    bool fixed;      /* the carrier has one target per flow: one flow per destination */
+    bool fixed;      /* one flow per destination: all that the carrier can, or DNS */
     char route[200]; /* as above */
 };
 enum rc router_udp_route(struct router *r, const struct target *t, struct udp_route *ret_route,

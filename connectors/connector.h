@@ -28,7 +28,8 @@ struct connector_setup {
 
 enum connector_flag {
     CONNECTOR_UDP_FIXED = 1, /* dgram() with a target: one flow to that target */
-    CONNECTOR_UDP_ANY = 2,   /* dgram() without a target: any destination, replies of anybody */
+    CONNECTOR_UDP_ANY = 2,   /* dgram() without a target: any destination, replies of anybody.
+                                Preferred where there is no one target and a node does both */
     CONNECTOR_DIRECT = 4,    /* no node is asked: the target is dialled from here, as the node's
                                 sockopts say. push() may push a bottom floor on a stream without
                                 floors instead (RC_OK); RC_UNSUPPORTED: dial the target */
@@ -54,6 +55,8 @@ struct connector_type {
      * without a result means: a socket of our own. */
     enum rc (*dgram)(struct connector *c, struct stream *s, const struct target *t,
                      const struct sockopts *so, struct dgram **ret_d);
+    /* The CONNECTOR_UDP_ bits as far as is known by now; NULL: those of flags. */
+    unsigned (*udp)(const struct connector *c);
     void (*done)(struct connector *c);
 };
 

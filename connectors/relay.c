@@ -326,6 +326,8 @@ static enum rc init(struct connector *c, const struct connector_setup *setup, st
     c->state = n;
     if (n == NULL)
         return diag_set(diag, RC_NOMEM, "node %s: no memory", setup->node_name);
+    n->refs = 1;
+    n->loop = setup->loop;
     n->has_auth = setup->user != NULL || setup->password != NULL;
     n->user = strdup(setup->user != NULL ? setup->user : "");
     n->password = strdup(setup->password != NULL ? setup->password : "");
@@ -363,8 +365,13 @@ static enum rc dgram(struct connector *c, struct stream *s, const struct target 
 {
     const struct cfg *cfg = c->cfg;
     (void)so;
-    enum rc rc =
-        t != NULL ? push_connect(c, s, t, true) : relay_assoc_push(c->state, s, cfg->connect_ms);
+    enum rc rc;
+    if (t != NULL)
+        rc = push_connect(c, s, t, true);
+    else if (relay_node_refused(c->state))
+        rc = RC_UNSUPPORTED;
+    else
+        rc = relay_assoc_push(c->state, s, cfg->connect_ms);
     if (rc != RC_OK) {
         stream_close(s);
         return rc;
@@ -377,16 +384,15 @@ static enum rc dgram(struct connector *c, struct stream *s, const struct target 
     return RC_OK;
 }
 
+static unsigned udp(const struct connector *c)
+{
+    return relay_node_refused(c->state) ? CONNECTOR_UDP_FIXED
+                                        : CONNECTOR_UDP_FIXED | CONNECTOR_UDP_ANY;
+}
+
 static void done(struct connector *c)
 {
-    struct relay_node *n = c->state;
-    if (n == NULL)
-        return;
-    if (n->password != NULL)
-        secret_wipe(n->password, strlen(n->password));
-    free(n->user);
-    free(n->password);
-    free(n);
+    relay_node_unref(c->state);
     c->state = NULL;
 }
 
@@ -398,5 +404,6 @@ const struct connector_type connector_relay = {
     .init = init,
     .push = push,
     .dgram = dgram,
+    .udp = udp,
     .done = done,
 };

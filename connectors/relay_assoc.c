@@ -7,14 +7,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ASSOC_AGAIN_MS = 600000 }; /* a refusal is believed so long */
+
 enum state { ST_REQUEST_SEND, ST_HEAD_RECV, ST_FEATURES_RECV, ST_DONE };
 
 struct assoc {
     struct layer layer;
     struct exchange x;
     enum state state;
+    struct relay_node *node;
     struct addr bound;
 };
+
+struct relay_node *relay_node_ref(struct relay_node *n)
+{
+    n->refs++;
+    return n;
+}
+
+void relay_node_unref(struct relay_node *n)
+{
+    if (n == NULL || --n->refs > 0)
+        return;
+    if (n->password != NULL)
+        secret_wipe(n->password, strlen(n->password));
+    free(n->user);
+    free(n->password);
+    free(n);
+}
+
+bool relay_node_refused(const struct relay_node *n)
+{
+    return n->refused_ms != 0 && loop_now_ms(n->loop) < n->refused_ms + ASSOC_AGAIN_MS;
+}
 
 enum rc relay_node_request(const struct relay_node *n, enum relay_cmd cmd, bool udp,
                            const struct target *t, unsigned char **ret_buf, size_t *ret_n)
@@ -85,6 +110,17 @@ static enum rc on_features(struct assoc *a, size_t total)
     return RC_OK;
 }
 
+/* The status that a server without bind=true gives: a flow per destination may still go. */
+static enum rc on_head(struct assoc *a)
+{
+    if (a->x.in[0] == 1 && a->x.in[1] == RELAY_FORBIDDEN) {
+        a->node->refused_ms = loop_now_ms(a->node->loop) | 1;
+        return layer_fail(&a->layer, RC_UNSUPPORTED,
+                          "the node serves no UDP associations (bind=true there would)");
+    }
+    return relay_check_answer(&a->layer, a->x.in);
+}
+
 static enum rc assoc_open(struct layer *l)
 {
     struct assoc *a = (struct assoc *)l;
@@ -99,7 +135,7 @@ static enum rc assoc_open(struct layer *l)
         case ST_HEAD_RECV:
             rc = exchange_fill(&a->x, RELAY_HEAD_BYTES);
             if (rc == RC_OK)
-                rc = relay_check_answer(l, a->x.in);
+                rc = on_head(a);
             if (rc == RC_OK)
                 a->state = ST_FEATURES_RECV;
             break;
@@ -140,8 +176,11 @@ static enum rc assoc_query(struct layer *l, enum layer_query q, void *ret_value)
 
 static void assoc_destroy(struct layer *l, bool aborting)
 {
+    struct assoc *a = (struct assoc *)l;
     (void)aborting;
-    exchange_done(&((struct assoc *)l)->x);
+    exchange_done(&a->x);
+    relay_node_unref(a->node);
+    a->node = NULL;
 }
 
 static const struct layer_type assoc_type = {
@@ -153,7 +192,7 @@ static const struct layer_type assoc_type = {
     .destroy = assoc_destroy,
 };
 
-enum rc relay_assoc_push(const struct relay_node *n, struct stream *s, int64_t limit_ms)
+enum rc relay_assoc_push(struct relay_node *n, struct stream *s, int64_t limit_ms)
 {
     static const uint8_t any[4] = {0, 0, 0, 0};
     struct target t;
@@ -170,6 +209,7 @@ enum rc relay_assoc_push(const struct relay_node *n, struct stream *s, int64_t l
         return rc;
     }
     a->layer.type = &assoc_type;
+    a->node = relay_node_ref(n);
     exchange_init(&a->x, stream_loop(s), &a->layer, limit_ms);
     memcpy(a->x.out, req, len);
     a->x.out_n = len;

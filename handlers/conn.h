@@ -50,7 +50,8 @@ struct conn_ops {
     void (*step)(struct conn *c);
     /* conn_dial() ended. RC_OK: c->target is open. */
     void (*dialled)(struct conn *c, enum rc rc, const char *reason);
-    /* conn_dial_dgram() ended; d belongs to the callee. */
+    /* conn_dial_dgram() ended; d belongs to the callee. RC_OK without d, only where any
+     * destination was asked for: flows are dialled as destinations come up. */
     void (*dialled_dgram)(struct conn *c, struct dgram *d, enum rc rc, const char *reason);
     void (*done)(struct conn *c); /* the protocol's own memory; NULL: none */
 };
@@ -92,6 +93,7 @@ struct conn {
     size_t drained;
     bool impatient; /* the target gets bytes of ours at once: don't wait for its word that it is
                        there */
+    bool anywhere;  /* the datagram flow being dialled is for any destination */
     struct report report;
     char user[64];
     struct deferred deferred;
@@ -132,6 +134,7 @@ void conn_hand_over(struct conn *c, struct handler *h);
 void conn_reply(struct conn *c, const void *buf, size_t n, conn_then_fn *then);
 /* Asks the router; ops->dialled comes later. */
 void conn_dial(struct conn *c, const struct target *t);
+/* t NULL: any destination. */
 void conn_dial_dgram(struct conn *c, const struct target *t);
 /* The reply alone, then (on a plain socket) up to reply_grace_ms of silence or until the client
  * speaks, then the splice: GOST's readers lose what is glued to a reply (wire-protocols 4.3). n may

@@ -143,18 +143,34 @@ void conn_dial(struct conn *c, const struct target *t)
         c->ops->dialled(c, RC_NOMEM, "no memory for a dial");
 }
 
+/* No node of the chain serves every destination, as was thought; but each by itself. */
+static bool each_by_itself(const struct conn *c)
+{
+    const struct target everywhere = {.name = ""};
+    struct udp_route route;
+    struct diag diag = {.rc = RC_OK};
+    return c->anywhere &&
+           router_udp_route(c->front->setup.router, &everywhere, &route, &diag) == RC_OK &&
+           route.fixed;
+}
+
 static void on_dialled_dgram(void *arg, struct dgram *d, const struct dial_result *res)
 {
     struct conn *c = arg;
     c->dial = NULL;
     memcpy(c->report.route, res->route, sizeof c->report.route);
-    c->ops->dialled_dgram(c, d, res->rc, res->diag.text);
+    if (res->rc == RC_UNSUPPORTED && each_by_itself(c))
+        c->ops->dialled_dgram(c, NULL, RC_OK, "");
+    else
+        c->ops->dialled_dgram(c, d, res->rc, res->diag.text);
 }
 
 void conn_dial_dgram(struct conn *c, const struct target *t)
 {
-    struct dial_req req = {.target = *t, .client = c->report.client};
-    begin_dial(c, t, "udp");
+    const struct target everywhere = {.name = ""};
+    struct dial_req req = {.target = t ? *t : everywhere, .client = c->report.client};
+    begin_dial(c, &req.target, "udp");
+    c->anywhere = !t;
     c->dial = router_dial_dgram(c->front->setup.router, &req, on_dialled_dgram, c);
     if (c->dial)
         watch_client(c);

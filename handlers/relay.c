@@ -174,7 +174,7 @@ static void begin_association(struct relay_conn *r, const struct relay_request *
     else if (route.fixed) /* flows are dialled as destinations come up */
         start_tunnel(r, NULL, NULL);
     else
-        conn_dial_dgram(c, &everywhere);
+        conn_dial_dgram(c, NULL);
 }
 
 static void step(struct conn *c)

@@ -262,7 +262,7 @@ static void begin_udp(struct conn *c)
     if (rc != RC_OK)
         refuse(c, SOCKS5_REP_FAILURE, rc, diag.text);
     else if (!route.fixed)
-        conn_dial_dgram(c, &everywhere);
+        conn_dial_dgram(c, NULL);
     else if (s->tun) /* flows are dialled as destinations come up */
         start_tun(c, NULL, NULL);
     else

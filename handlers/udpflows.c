@@ -197,10 +197,47 @@ static struct flow *flow_new(struct udp_flows *f, uint32_t route, const struct t
     return w;
 }
 
+/* The way of a datagram, or nothing when a rule or the chain is against it. */
+static bool find_route(struct udp_flows *f, const struct target *to)
+{
+    const struct handler_setup *s = &f->cfg.front->setup;
+    struct diag diag = {.rc = RC_OK};
+    if (f->has_last && target_equal(&f->last, to))
+        return true;
+    f->has_last = false;
+    if ((s->bypassed && s->bypassed(s->bypassed_arg, "udp", to)) ||
+        router_udp_route(s->router, to, &f->last_route, &diag) != RC_OK)
+        return false;
+    f->last = *to;
+    f->has_last = true;
+    return true;
+}
+
+/* No node serves every destination: what waits goes by a flow per destination, if there are such.
+ */
+static void go_apart(struct flow *w)
+{
+    struct udp_flows *f = w->owner;
+    struct parked *list = w->parked;
+    w->parked = NULL;
+    flow_free(w);
+    f->has_last = false;
+    for (struct parked *p; (p = unpark(f, &list)); free(p)) {
+        if (find_route(f, &p->to) && f->last_route.fixed)
+            udp_flows_send(f, &p->to, p->data, p->n);
+        else
+            f->dropped++;
+    }
+}
+
 static void on_dialled(void *arg, struct dgram *d, const struct dial_result *res)
 {
     struct flow *w = arg;
     w->dial = NULL;
+    if (res->rc == RC_UNSUPPORTED && is_empty(&w->dest)) {
+        go_apart(w);
+        return;
+    }
     if (res->rc != RC_OK) {
         flow_free(w); /* what waits is dropped; a later datagram tries again */
         return;
@@ -228,22 +265,6 @@ static struct flow *find_flow(struct udp_flows *f, const struct udp_route *route
         return w;
     flow_free(w);
     return NULL;
-}
-
-/* The way of a datagram, or nothing when a rule or the chain is against it. */
-static bool find_route(struct udp_flows *f, const struct target *to)
-{
-    const struct handler_setup *s = &f->cfg.front->setup;
-    struct diag diag = {.rc = RC_OK};
-    if (f->has_last && target_equal(&f->last, to))
-        return true;
-    f->has_last = false;
-    if ((s->bypassed && s->bypassed(s->bypassed_arg, "udp", to)) ||
-        router_udp_route(s->router, to, &f->last_route, &diag) != RC_OK)
-        return false;
-    f->last = *to;
-    f->has_last = true;
-    return true;
 }
 
 void udp_flows_send(struct udp_flows *f, const struct target *to, const void *data, size_t n)

@@ -64,7 +64,8 @@ struct stream *tungo_flow_accept(struct tungo_flow *f);
  * RC_TIMEOUT; administratively prohibited for RC_DENIED. Takes f. */
 void tungo_flow_refuse(struct tungo_flow *f, enum rc why);
 
-/* --- UDP. d is taken (NULL: rc says why; answered by ICMP as above and forgotten). */
+/* --- UDP. d is taken (NULL: rc says why; answered by ICMP as above and
+ * forgotten; RC_UNSUPPORTED for a route that is not fixed: routes are asked again). */
 void tungo_udp_ready(struct tungo *t, struct udp_dest *ud, struct dgram *d, enum rc rc);
 void tungo_udp_set_user(struct udp_dest *ud, void *user);
 void *tungo_udp_user(const struct udp_dest *ud);

@@ -145,11 +145,12 @@ static bool is_fresh(const struct tungo_udp *u, const struct udp_pair *p, uint64
 }
 
 /* The pair with its decision, which may be a verdict against it; NULL: no room. */
-static struct udp_pair *pair_of(struct tungo_udp *u, const struct packet *packet, size_t first,
+static struct udp_pair *pair_of(struct tungo_udp *u, const struct addr *client,
+                                const struct addr *dst, const uint8_t *data, size_t first,
                                 uint64_t now)
 {
-    struct udp_source *s = source_of(u, &packet->src, now);
-    struct udp_pair *p = s ? udp_table_pair(&u->table, s, &packet->dst) : NULL;
+    struct udp_source *s = source_of(u, client, now);
+    struct udp_pair *p = s ? udp_table_pair(&u->table, s, dst) : NULL;
     struct tungo_udp_route route = {0};
 
     if (!s || (p && is_fresh(u, p, now)))
@@ -157,13 +158,12 @@ static struct udp_pair *pair_of(struct tungo_udp *u, const struct packet *packet
     if (!p && s->n_pairs >= UDP_PAIRS_PER_SOURCE)
         forget_oldest_pair(u, s);
     if (!p)
-        p = udp_table_pair_add(&u->table, s, &packet->dst, now);
+        p = udp_table_pair_add(&u->table, s, dst, now);
     if (!p) {
         (void)udp_table_source_drop(&u->table, s);
         return NULL;
     }
-    enum rc rc = u->events.on_udp(u->events.arg, &packet->src, &packet->dst,
-                                  packet->ip + packet->payload, first, &route);
+    enum rc rc = u->events.on_udp(u->events.arg, client, dst, data, first, &route);
     struct udp_dest *d = NULL;
     if (rc == RC_OK) {
         d = route.fixed ? NULL : udp_table_dest(s, route.id);
@@ -221,7 +221,7 @@ void tungo_udp_packet(struct tungo_udp *u, const struct packet *p)
         u->lost_up += pieces(n, segment);
         return;
     }
-    struct udp_pair *pair = pair_of(u, p, segment, now);
+    struct udp_pair *pair = pair_of(u, &p->src, &p->dst, data, segment, now);
     if (!pair) {
         u->lost_up += pieces(n, segment);
         return;
@@ -233,6 +233,21 @@ void tungo_udp_packet(struct tungo_udp *u, const struct packet *p)
     u->lost_up += pieces(n, segment);
     if (pair->verdict != RC_DENIED && u->setup.icmp)
         icmp_refuse(u->setup.icmp, p->ip, p->bytes, pair->verdict, now);
+}
+
+void udp_send_apart(struct tungo_udp *u, const struct addr *client, const struct addr *dst,
+                    const uint8_t *data, size_t n)
+{
+    uint64_t now = loop_now_ms(u->setup.loop);
+    struct udp_pair *pair = pair_of(u, client, dst, data, n, now);
+
+    if (pair && pair->dest && pair->dest->fixed) {
+        take(u, pair, data, n, n, now);
+        return;
+    }
+    u->lost_up++;
+    if (pair && pair->dest && !pair->dest->told) /* made just now, and nobody will open it */
+        udp_close_dest(u, pair->dest);
 }
 
 /* --- life */

@@ -319,6 +319,23 @@ static void give_up(struct tungo_udp *u, struct udp_dest *d, enum rc why)
     udp_sweep_at(u, now + u->timeout_ms);
 }
 
+/* The far end serves single destinations only, as the handler has learnt: what waits goes so. */
+static void go_apart(struct tungo_udp *u, struct udp_dest *d)
+{
+    struct udp_held *h = d->held;
+    struct addr client = d->source->client;
+    uint64_t now = loop_now_ms(u->setup.loop);
+
+    d->held = NULL;
+    d->told = false; /* the handler knows */
+    d->source->used_ms = now;
+    udp_close_dest(u, d);
+    udp_sweep_at(u, now + u->timeout_ms);
+    for (struct waiting *w = h ? h->first : NULL; w; w = w->next)
+        udp_send_apart(u, &client, &w->dst, w->data, w->n);
+    held_free(h);
+}
+
 void tungo_udp_ready(struct tungo *t, struct udp_dest *d, struct dgram *dgram, enum rc rc)
 {
     struct tungo_udp *u = d->owner;
@@ -329,7 +346,10 @@ void tungo_udp_ready(struct tungo *t, struct udp_dest *d, struct dgram *dgram, e
         return;
     }
     if (!dgram) {
-        give_up(u, d, rc);
+        if (rc == RC_UNSUPPORTED && !d->fixed)
+            go_apart(u, d);
+        else
+            give_up(u, d, rc);
         return;
     }
     d->dgram = dgram;

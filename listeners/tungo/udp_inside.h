@@ -50,6 +50,9 @@ void udp_sweep_at(struct tungo_udp *u, uint64_t at_ms);
 bool udp_hold(struct udp_dest *d, const struct addr *dst, const uint8_t *data, size_t n);
 void udp_send_up(struct tungo_udp *u, struct udp_dest *d, const struct addr *dst,
                  const uint8_t *data, size_t n, size_t segment);
+/* Sends a datagram by a flow of its destination alone; lost where the route is not of that kind. */
+void udp_send_apart(struct tungo_udp *u, const struct addr *client, const struct addr *dst,
+                    const uint8_t *data, size_t n);
 void udp_flush_up(struct tungo_udp *u);
 /* With on_udp_gone where it is due. The source stays. */
 void udp_close_dest(struct tungo_udp *u, struct udp_dest *d);

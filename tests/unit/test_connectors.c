@@ -688,7 +688,17 @@ START_TEST(test_relay_association)
     }
     static const char *const denied[] = {"C sessions:relay-assoc.1", "s 01030000", NULL};
     run_dgram(1, "1.1.1.1:53", false, denied);
-    ck_assert_int_eq(dg_opened, RC_DENIED);
+    /* learnt, in the same millisecond already: from now on a flow per destination */
+    ck_assert_int_eq(dg_opened, RC_UNSUPPORTED);
+    ck_assert_uint_eq(conn.type->udp(&conn), CONNECTOR_UDP_FIXED);
+    struct dgram *again;
+    struct stream *s = stream_new(loop);
+    ck_assert_int_eq(conn.type->dgram(&conn, s, NULL, NULL, &again), RC_UNSUPPORTED);
+    end_dgram();
+    static const char *const other[] = {"C sessions:relay-assoc.1", "s 01020000", NULL};
+    run_dgram(1, "1.1.1.1:53", false, other);
+    ck_assert_int_eq(dg_opened, RC_AUTH);
+    ck_assert_uint_eq(conn.type->udp(&conn), CONNECTOR_UDP_FIXED | CONNECTOR_UDP_ANY);
     end_dgram();
     free(conn.cfg);
 }

@@ -259,6 +259,34 @@ START_TEST(test_failing_to_open_later_ends_it)
 }
 END_TEST
 
+START_TEST(test_what_waited_goes_apart_when_only_single_destinations_are_served)
+{
+    come("10.0.0.2:1000", "8.8.8.8:9", "1", 1, 1);
+    come("10.0.0.2:1000", "9.9.9.9:9", "2", 1, 1);
+    come("10.0.0.2:1000", "8.8.8.8:9", "3", 1, 1);
+    told[0] = 0;
+    all_fixed = true; /* as the handler has learnt from the failed dial */
+    tungo_udp_ready(NULL, opened[0], NULL, RC_UNSUPPORTED);
+    expect("?10.0.0.2:1000 8.8.8.8:9 1\nopen 7 fixed 8.8.8.8:9\n"
+           "?10.0.0.2:1000 9.9.9.9:9 1\nopen 7 fixed 9.9.9.9:9\n");
+    tungo_udp_ready(NULL, opened[1], &far_new('a')->dgram, RC_OK);
+    tungo_udp_ready(NULL, opened[2], &far_new('b')->dgram, RC_OK);
+    turn_for(1);
+    expect("a>8.8.8.8:9 2/1 1\nb>9.9.9.9:9 1 2\n");
+    ck_assert_uint_eq(writes, 0);
+    /* and when the handler asks for the same again it is lost, not tried for ever */
+    all_fixed = false;
+    come("10.0.0.2:1001", "8.8.8.8:9", "1", 1, 1);
+    told[0] = 0;
+    tungo_udp_ready(NULL, opened[3], NULL, RC_UNSUPPORTED);
+    expect("?10.0.0.2:1001 8.8.8.8:9 1\n");
+    struct tungo_udp_stats st;
+    tungo_udp_stats(u, &st);
+    ck_assert_uint_eq(st.dropped_up, 1);
+    ck_assert_uint_eq(st.associations, 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("tungo_udp");
@@ -278,6 +306,7 @@ int main(void)
     tcase_add_test(t, test_dns_with_other_uses_is_an_ordinary_flow);
     tcase_add_test(t, test_sources_and_waiting_ones_are_capped);
     tcase_add_test(t, test_failing_to_open_later_ends_it);
+    tcase_add_test(t, test_what_waited_goes_apart_when_only_single_destinations_are_served);
     suite_add_tcase(s, t);
     run_case(srunner_create(s), &failed);
     return failed != 0;

@@ -190,13 +190,13 @@ static void far_say(struct far *f, const char *from, const void *data, size_t n,
 }
 
 /* --- the handler: destinations of port 1 are denied, 2 refused, 3 fixed, 4 another route, the rest
- * route 7 */
+ * route 7. all_fixed: every route is */
 
 static struct tungo_udp *u;
 static struct icmp icmp;
 static struct udp_dest *opened[16];
 static size_t n_opened;
-static bool open_at_once;
+static bool open_at_once, all_fixed;
 static enum rc fail_at_once;
 
 static enum rc on_udp(void *arg, const struct addr *client, const struct addr *dst,
@@ -207,7 +207,8 @@ static enum rc on_udp(void *arg, const struct addr *client, const struct addr *d
     (void)arg;
     (void)data;
     note("?%s %s %zu\n", addr_format(client, a, sizeof(a)), addr_format(dst, b, sizeof(b)), n);
-    *ret_route = (struct tungo_udp_route){.id = dst->port == 4 ? 4 : 7, .fixed = dst->port == 3};
+    *ret_route = (struct tungo_udp_route){.id = dst->port == 4 ? 4 : 7,
+                                          .fixed = all_fixed || dst->port == 3};
     return dst->port == 1 ? RC_DENIED : dst->port == 2 ? RC_REFUSED : RC_OK;
 }
 
@@ -252,7 +253,7 @@ static void setup(void)
     told[0] = 0;
     n_opened = 0;
     writes = 0;
-    open_at_once = false;
+    open_at_once = all_fixed = false;
     fail_at_once = RC_OK;
     memset(text, 'x', sizeof(text));
 }
