@@ -12,10 +12,10 @@ enum { LOOPBACK_INDEX = 1, METRIC6_DEFAULT = 1024 };
 static void describe(char *buf, size_t cap, const char *verb, const struct route *r)
 {
     char ip[ADDR_TEXT_MAX], gw[ADDR_TEXT_MAX];
-    bool has_gw = !r->guard && r->gateway.family != 0;
+    bool has_gw = r->gateway.family != 0;
 
-    (void)snprintf(buf, cap, "%s%s %s/%u%s%s", verb, r->guard ? "guard route" : "route",
-                   addr_format_ip(&r->dst.net, ip, sizeof(ip)), r->dst.bits, has_gw ? " via " : "",
+    (void)snprintf(buf, cap, "%sroute %s/%u%s%s", verb, addr_format_ip(&r->dst.net, ip, sizeof(ip)),
+                   r->dst.bits, has_gw ? " via " : "",
                    has_gw ? addr_format_ip(&r->gateway, gw, sizeof(gw)) : "");
 }
 
@@ -36,7 +36,7 @@ static void build(struct netlink_msg *m, uint16_t type, uint16_t flags, const st
 {
     struct addr dst = masked(&r->dst);
     size_t n = addr_ip_bytes(&dst);
-    bool gw = !r->guard && r->gateway.family != 0;
+    bool gw = r->gateway.family != 0;
     uint32_t table = r->table ? r->table : RT_TABLE_MAIN;
     uint32_t index = (uint32_t)r->index;
     struct rtmsg body = {.rtm_family = dst.family,
@@ -45,11 +45,6 @@ static void build(struct netlink_msg *m, uint16_t type, uint16_t flags, const st
                          .rtm_type = RTN_UNICAST,
                          .rtm_scope = RT_SCOPE_NOWHERE};
 
-    if (r->guard) {
-        index = LOOPBACK_INDEX;
-        if (dst.family == AF_INET6)
-            body.rtm_type = RTN_UNREACHABLE;
-    }
     if (type == RTM_NEWROUTE) {
         body.rtm_protocol = RTPROT_STATIC;
         body.rtm_scope = gw || dst.family == AF_INET6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
@@ -83,7 +78,7 @@ enum rc route_replace(struct netlink *nl, const struct route *r, struct journal 
     char what[160];
 
     describe(what, sizeof(what), "add ", r);
-    if (!r->guard && r->gateway.family != 0 && r->gateway.family != r->dst.net.family)
+    if (r->gateway.family != 0 && r->gateway.family != r->dst.net.family)
         return diag_set(diag, RC_INVALID, "%s: the gateway is of the other address family", what);
     build(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, r);
     enum rc rc = netlink_ask(nl, &m, diag, what);

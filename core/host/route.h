@@ -1,9 +1,6 @@
 /* core/host/route.h - routes of the kernel, journalled; which device the default route leaves by.
  *
- * Errors as core/host/netlink.h. A guard stands behind a device's own route with a larger metric:
- * when the device is lost nothing leaves by another way meanwhile. It must not catch sockets bound
- * to another device, so it is a route to `lo` for IPv4 (a reject route would be met by every
- * lookup) and an unreachable route for IPv6 (where bound lookups pass it by).
+ * Errors as core/host/netlink.h.
  */
 #ifndef CORE_HOST_ROUTE_H
 #define CORE_HOST_ROUTE_H
@@ -20,7 +17,6 @@ struct route {
     int index;           /* device; 0 with a gateway: the kernel finds it */
     uint32_t metric;     /* 0: the kernel's default */
     uint32_t table;      /* 0: main */
-    bool guard;          /* fail closed; gateway and index are ignored */
 };
 
 /* Adds or replaces. The journal (NULL: none) takes it away again; what stood at its place before is

@@ -6,7 +6,7 @@
 #include "core/host/route.h"
 #include <stdio.h>
 
-/* Ours win over every other route, and the guard stands right behind them. For IPv6 the kernel
+/* Ours win over every other route, and the guard's stand right behind them. For IPv6 the kernel
  * reads 0 as 1024. */
 enum { METRIC4 = 0, METRIC6 = 1 };
 
@@ -42,7 +42,7 @@ static enum rc set_routes(struct setup *s, const struct setup_cfg *cfg, struct j
     return rc;
 }
 
-/* What ours will replace is kept before, the guards follow once ours stand. */
+/* What ours will replace is kept before, the guard follows once ours stand. */
 static enum rc keep_routes(struct setup *s, const struct setup_cfg *cfg, struct diag *diag)
 {
     enum rc rc = RC_OK;
@@ -54,14 +54,29 @@ static enum rc keep_routes(struct setup *s, const struct setup_cfg *cfg, struct 
     return rc;
 }
 
-static enum rc set_guards(struct setup *s, const struct setup_cfg *cfg, struct diag *diag)
+static enum rc open_guard(struct setup *s, const struct setup_cfg *cfg, struct diag *diag)
+{
+    struct device_cfg guard = {
+        .name = "cgost-guard%d", .mtu = s->device.mtu, .netns = cfg->device.netns, .plain = true};
+
+    enum rc rc = device_open(&guard, &s->guard, diag);
+    if (rc == RC_OK) /* nothing may wait in it: it would be held for ever */
+        rc = link_set_txqueuelen(&s->nl, s->guard.index, 0, diag);
+    if (rc == RC_OK)
+        rc = link_set_up(&s->nl, s->guard.index, true, diag);
+    return rc;
+}
+
+static enum rc set_guard(struct setup *s, const struct setup_cfg *cfg, struct diag *diag)
 {
     enum rc rc = RC_OK;
 
-    for (size_t i = 0; cfg->guard && i < cfg->route_count && rc == RC_OK; i++) {
-        struct route r = device_route(&cfg->routes[i], s->device.index);
-        r.guard = true;
-        r.metric++;
+    if (!cfg->guard || cfg->route_count == 0)
+        return RC_OK;
+    rc = open_guard(s, cfg, diag);
+    for (size_t i = 0; i < cfg->route_count && rc == RC_OK; i++) {
+        struct route r = {.dst = cfg->routes[i].dst, .index = s->guard.index};
+        r.metric = (r.dst.net.family == AF_INET6 ? METRIC6 : METRIC4) + 1;
         rc = route_keep(&s->nl, &r, &s->around, diag);
         if (rc == RC_OK)
             rc = route_replace(&s->nl, &r, &s->around, diag);
@@ -96,7 +111,7 @@ static enum rc dress(struct setup *s, const struct setup_cfg *cfg, bool first, s
     if (rc == RC_OK)
         rc = set_routes(s, cfg, &s->own, diag);
     if (rc == RC_OK && first)
-        rc = set_guards(s, cfg, diag);
+        rc = set_guard(s, cfg, diag);
     if (rc == RC_OK)
         set_dns(s, cfg, warn, arg);
     return rc;
@@ -148,5 +163,6 @@ void setup_close(struct setup *s, setup_warn_fn *warn, void *arg)
     journal_undo(&s->own, &s->nl, warn, arg);
     journal_undo(&s->around, &s->nl, warn, arg);
     device_close(&s->device);
+    device_close(&s->guard);
     netlink_done(&s->nl);
 }

@@ -26,14 +26,18 @@ struct setup_cfg {
     size_t route_count;
     const struct addr *dns;
     size_t dns_count;
-    bool guard; /* while the device is lost, nothing that its routes cover leaves by another way */
+    bool guard; /* while the device is lost nothing of its routes leaves by another way */
 };
 
+/* The guard is a second device that nobody reads and whose queue holds nothing: behind each route
+ * of the first stands the same one to it, with the next metric. Unlike a reject route it does not
+ * catch sockets bound to another device, and it goes with the process, however that ends. */
 struct setup {
-    struct device device;
+    struct device device, guard;
     struct netlink nl;
-    struct journal own;    /* addresses, routes, DNS of this device */
-    struct journal around; /* what has to outlive it: guard routes, the routes ours replaced */
+    struct journal own; /* addresses, routes, DNS of this device */
+    struct journal
+        around; /* what has to outlive it: routes of the guard, those that ours replaced */
 };
 
 typedef void setup_warn_fn(void *arg, const char *text);

@@ -1,0 +1,29 @@
+/* core/host/monitor.h - hears from the kernel when an interface is set down or up.
+ *
+ * Owner: embeds it; monitor_close() accepts a zeroed or closed one. fn runs from the loop. The
+ * interface is taken to be up when the monitor is opened. Source: rtnetlink(7), RTMGRP_LINK.
+ */
+#ifndef CORE_HOST_MONITOR_H
+#define CORE_HOST_MONITOR_H
+
+#include "core/loop.h"
+
+struct monitor;
+typedef void monitor_fn(struct monitor *m, bool up, void *arg);
+
+struct monitor {
+    struct hotfd hot; /* fd 0 or less: closed */
+    int index;
+    bool up;
+    monitor_fn *fn;
+    void *arg;
+};
+
+/* In netns (name or path; NULL: ours). fn is told of changes only. */
+enum rc monitor_open(struct monitor *m, struct loop *loop, const char *netns, int index,
+                     monitor_fn *fn, void *arg, struct diag *diag);
+/* The device was made anew, under another number, and is up. */
+void monitor_follow(struct monitor *m, int index);
+void monitor_close(struct monitor *m);
+
+#endif
