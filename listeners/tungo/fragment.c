@@ -321,8 +321,8 @@ static enum reassembly_result kill(struct reassembly *r, struct datagram *d)
     return drop(r);
 }
 
-enum reassembly_result reassembly_add(struct reassembly *r, const uint8_t *ip, size_t n, size_t l4,
-                                      uint64_t now_ms, uint8_t **ret_ip, size_t *ret_n)
+static enum reassembly_result add(struct reassembly *r, const uint8_t *ip, size_t n, size_t l4,
+                                  uint64_t now_ms, uint8_t **ret_ip, size_t *ret_n)
 {
     struct piece p;
 
@@ -349,6 +349,17 @@ enum reassembly_result reassembly_add(struct reassembly *r, const uint8_t *ip, s
         continue;
     finish(r, i, ret_ip, ret_n);
     return REASSEMBLY_DONE;
+}
+
+enum reassembly_result reassembly_add(struct reassembly *r, const uint8_t *ip, size_t n, size_t l4,
+                                      uint64_t now_ms, uint8_t **ret_ip, size_t *ret_n)
+{
+    uint8_t *former = r->done; /* ip may point into it: fragments inside of fragments */
+
+    r->done = NULL;
+    enum reassembly_result result = add(r, ip, n, l4, now_ms, ret_ip, ret_n);
+    free(former);
+    return result;
 }
 
 /* --- cutting */

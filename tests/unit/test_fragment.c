@@ -224,6 +224,22 @@ START_TEST(test_extension_header_before_the_fragment_header)
 }
 END_TEST
 
+START_TEST(test_what_was_put_together_may_be_given_again)
+{
+    static const uint8_t inner[8] = {IPPROTO_UDP, 0, 0, 1, 0, 0, 0, 5}; /* a fragment header */
+
+    memcpy(payload, inner, sizeof(inner));
+    cut(true, 2000, 1500, 9);
+    for (size_t k = 0; k < count; k++) {
+        pieces[k].data[IP6_HEADER_BYTES] = IPPROTO_FRAGMENT;
+        ck_assert_int_eq(add(&pieces[k], 5), k + 1 < count ? REASSEMBLY_HELD : REASSEMBLY_DONE);
+    }
+    ck_assert_uint_eq(got[IP6_AT_NEXT], IPPROTO_FRAGMENT);
+    ck_assert_int_eq(reassembly_add(r, got, got_n, IP6_HEADER_BYTES, 5, &got, &got_n),
+                     REASSEMBLY_HELD);
+}
+END_TEST
+
 START_TEST(test_cutting_needs_room)
 {
     struct fragment_cut c;
@@ -249,6 +265,7 @@ int main(void)
     tcase_add_loop_test(t, test_floods_meet_the_caps, 0, 2);
     tcase_add_test(t, test_atomic_fragment_stands_for_itself);
     tcase_add_test(t, test_extension_header_before_the_fragment_header);
+    tcase_add_test(t, test_what_was_put_together_may_be_given_again);
     tcase_add_test(t, test_cutting_needs_room);
     suite_add_tcase(s, t);
     SRunner *run = srunner_create(s);
