@@ -58,6 +58,8 @@ static void on_fragment(struct tungo *t, const struct packet *p)
     if (reassembly_add(t->fragments, p->ip, p->bytes, p->l4, loop_now_ms(t->loop), &ip, &n) ==
         REASSEMBLY_DONE)
         inlet_packet(t, NULL, ip, n, NULL);
+    else if (!timer_is_running(&t->ageing) && reassembly_waiting(t->fragments) > 0)
+        (void)timer_start(&t->ageing, FRAGMENT_WAIT_MS); /* else the next fragment looks */
 }
 
 void inlet_packet(struct tungo *t, struct rxbuf *b, uint8_t *data, size_t n,
@@ -76,7 +78,8 @@ void inlet_packet(struct tungo *t, struct rxbuf *b, uint8_t *data, size_t n,
         on_icmp(t, &p);
         break;
     case GATE_FRAGMENT:
-        on_fragment(t, &p);
+        if (b) /* in what was put together a fragment is a trick */
+            on_fragment(t, &p);
         break;
     case GATE_DROP:
         t->stats.dropped[p.why]++;

@@ -4,6 +4,7 @@
 #ifndef LISTENERS_TUNGO_INSIDE_H
 #define LISTENERS_TUNGO_INSIDE_H
 
+#include "core/host/monitor.h"
 #include "core/host/setup.h"
 #include "core/loop.h"
 #include "core/option.h"
@@ -61,6 +62,8 @@ struct tungo {
     struct hotfd hot;    /* the device's descriptor */
     struct job again;    /* the batch was full: go on reading */
     struct timer reopen; /* the device is lost: try to make it again */
+    struct timer ageing; /* of fragments that wait for the rest */
+    struct monitor monitor;
     bool open, started, reading, loop_told;
     struct rxbuf *spare;
 

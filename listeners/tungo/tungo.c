@@ -152,6 +152,7 @@ static void on_reopen(struct timer *timer)
 
     if (rc == RC_OK) {
         device_io_probe(t);
+        monitor_follow(&t->monitor, t->setup.device.index);
         rc = read_device(t, &diag);
     }
     if (rc != RC_OK) {
@@ -172,6 +173,34 @@ void tungo_device_lost(struct tungo *t)
     log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END},
               "the device %s was removed, making it again", t->setup.device.name);
     (void)timer_start(&t->reopen, 0);
+}
+
+/* Somebody set it down: the kernel takes its routes and IPv6 addresses then. */
+static void on_link(struct monitor *m, bool up, void *arg)
+{
+    struct tungo *t = arg;
+    struct diag diag = {0};
+
+    (void)m;
+    if (!up)
+        log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END},
+                  "the device %s was set down, waiting until it is up", t->setup.device.name);
+    else if (setup_restore(&t->setup, &t->setup_cfg, &diag) == RC_OK)
+        log_write(LOG_INFO, (struct log_field[]){F_STR("service", t->service), LOG_END},
+                  "the device %s is up again, addresses and routes are back", t->setup.device.name);
+    else
+        log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END},
+                  "the device %s is up again without all of its routes: %s", t->setup.device.name,
+                  diag.text);
+}
+
+static void on_ageing(struct timer *timer)
+{
+    struct tungo *t = LIST_OWNER(timer, struct tungo, ageing);
+    uint64_t now = loop_now_ms(t->loop), due = reassembly_expire(t->fragments, now);
+
+    if (due)
+        (void)timer_start(timer, due > now ? due - now : 1); /* else the next fragment looks */
 }
 
 /* --- the listener */
@@ -213,6 +242,7 @@ static enum rc on_open(struct listener *l, const struct listener_setup *setup, s
     t->options = l->cfg;
     t->where = strdup(setup->addr ? setup->addr : "");
     timer_init(t->loop, &t->reopen, on_reopen);
+    timer_init(t->loop, &t->ageing, on_ageing);
     rc = t->where ? plan_make(t, setup->so, diag) : diag_set(diag, RC_NOMEM, "no memory");
     if (rc == RC_OK)
         rc = make_parts(t, diag);
@@ -234,7 +264,9 @@ static enum rc on_start(struct listener *l, const struct listener_events *ev, st
 
     t->up = *ev;
     t->started = true;
-    return read_device(t, diag);
+    enum rc rc =
+        monitor_open(&t->monitor, t->loop, t->netns, t->setup.device.index, on_link, t, diag);
+    return rc == RC_OK ? read_device(t, diag) : rc;
 }
 
 static void on_stop(struct listener *l)
@@ -243,6 +275,8 @@ static void on_stop(struct listener *l)
 
     t->started = false;
     timer_stop(&t->reopen);
+    timer_stop(&t->ageing);
+    monitor_close(&t->monitor);
     device_io_stop(t);
 }
 
