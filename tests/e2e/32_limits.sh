@@ -16,8 +16,7 @@ check "warm-up" probe --via $via echo "$TARGET" 1000
 before=$(fds "$pid_server")
 start live "$C" python3 "$here/tests/tools/probe.py" --via $via --seconds 5 live "$TARGET" 5 "$work/live"
 wait_for "5 living flows" 10 further 1
-inside "$C" python3 "$here/tests/tools/probe.py" hold "$SERVER" 1080 100 "$work/held" >"$work/hold.log" 2>&1 &
-hold=$! && pids="$hold $pids"
+start hold "$C" python3 "$here/tests/tools/probe.py" hold "$SERVER" 1080 100 "$work/held"
 wait_for "100 connections" 10 test -e "$work/held"
 full() { [ "$(fds "$pid_server")" -ge 62 ]; }
 wait_for "use of all descriptors" 10 full && ok "all descriptors are in use: $(fds "$pid_server")"
@@ -26,7 +25,7 @@ wait_for "50 more rounds of the living flows" 15 further $((n + 50)) && ok "what
 cpu=$(($(cpu_ms "$pid_server" | cut -d. -f1) - cpu)) took=$((($(date +%s%N) - since) / 1000000))
 check "accepting pauses, it does not spin: $cpu ms CPU in $took ms" [ $cpu -lt $((took / 2)) ]
 if ended "$pid_live"; then bad "the living flows ended: $(cat "$work/live.log")"; else ok "the living flows live"; fi
-stop_pid "$hold"
+stop_pid "$pid_hold"
 wait_for "service of a later client" 10 probe --seconds 5 --via $via echo "$TARGET" 1000 && ok "later clients are served"
 stop_pid "$pid_live"
 fds_back server "$pid_server" "$before" 10
@@ -43,7 +42,7 @@ before=$(fds "$pid_client")
 rm -f "$work/live"
 start live2 "$C" python3 "$here/tests/tools/probe.py" --seconds 5 live "$TARGET" 5 "$work/live"
 wait_for "5 living flows" 10 further 1
-inside "$C" python3 - "$TARGET" >"$work/many.log" 2>&1 <<'END' &
+cat >"$work/many.py" <<'END'
 import signal, socket, sys
 kept = []
 for i in range(150):
@@ -54,14 +53,14 @@ for i in range(150):
 print("ready", flush=True)
 signal.pause()
 END
-many=$! && pids="$many $pids"
+start many "$C" python3 "$work/many.py" "$TARGET"
 wait_for "150 flows asked for" 10 grep -q ready "$work/many.log"
 full() { [ "$(fds "$pid_client")" -ge 62 ]; }
 wait_for "use of all descriptors" 10 full && ok "tungo: all descriptors are in use"
 n=$(progress)
 wait_for "50 more rounds of the living flows" 15 further $((n + 50)) && ok "tungo: what runs goes on at the limit"
 if ended "$pid_live2"; then bad "the living flows ended: $(cat "$work/live2.log")"; else ok "tungo: the living flows live"; fi
-stop_pid "$many"
+stop_pid "$pid_many"
 wait_for "a later flow" 10 probe --seconds 5 echo "$TARGET" 1000 && ok "tungo: later flows are served"
 stop_pid "$pid_live2"
 fds_back client "$pid_client" "$before" 10
@@ -77,7 +76,7 @@ for p in 2001 2002 2003 2004 2005 2006 2007 2008; do wait_for "port $p" 10 liste
 before=$(fds "$pid_slow")
 {
 	while read -r name port text; do
-		inside "$C" timeout 60 python3 "$here/tests/tools/probe.py" slow "$SERVER" "$port" "$text" 1.2 6 >"$work/slow.$name" 2>&1 &
+		ip netns exec "$C" timeout 60 python3 "$here/tests/tools/probe.py" slow "$SERVER" "$port" "$text" 1.2 6 >"$work/slow.$name" 2>&1 &
 		echo "$! $name"
 	done
 } >"$work/slow.list" <<'END'

@@ -128,7 +128,9 @@ tungo_up() {
 	tungo_is_up
 }
 routed() { ip -n "$C" route get "$1" | grep -q 'dev tungo'; }
-tungo_is_up() { wait_for "device" 10 device_up "$C" tungo && wait_for "route" 5 routed "$TARGET" && wait_for "route" 5 routed "$TARGET6"; }
+tungo_is_up() { # without it the rest of a test makes no sense
+	wait_for "device" 10 device_up "$C" tungo && wait_for "route" 5 routed "$TARGET" && wait_for "route" 5 routed "$TARGET6" || exit 1
+}
 # relay_up NAME QUERY: a relay+wss server in the server's namespace; $RELAY is its node
 RELAY="relay+wss://demo:demo-only@$SERVER:443"
 relay_up() {
