@@ -78,11 +78,14 @@ static enum rc rc_of_status(unsigned status)
         return RC_DENIED;
     case RELAY_TIMEOUT:
         return RC_TIMEOUT;
-    case RELAY_SERVICE_UNAVAILABLE:
     case RELAY_HOST_UNREACHABLE:
-    case RELAY_NETWORK_UNREACHABLE:
-    case RELAY_INTERNAL_ERROR:
         return RC_UNREACH_HOST;
+    /* GOST says 7 for every dial that failed, a closed port too: told as the answer that every
+     * client takes at once (RST; an ICMP error for a SYN is only a hint to many) */
+    case RELAY_NETWORK_UNREACHABLE:
+    case RELAY_SERVICE_UNAVAILABLE:
+    case RELAY_INTERNAL_ERROR:
+        return RC_REFUSED;
     default:
         return RC_PROTO;
     }

@@ -470,7 +470,7 @@ START_TEST(test_relay_refusals_come_with_the_first_read)
     } v[] = {{"S relay:relay.resp.unauthorized", RC_AUTH},
              {"S relay:relay.resp.forbidden", RC_DENIED},
              {"S relay:relay.resp.host-unreachable", RC_UNREACH_HOST},
-             {"S relay:relay.resp.network-unreachable", RC_UNREACH_HOST},
+             {"S relay:relay.resp.network-unreachable", RC_REFUSED},
              {"S relay:relay.resp.bad-request", RC_PROTO},
              {"s 02000000", RC_PROTO},
              {"s 01090000", RC_PROTO}};
@@ -546,7 +546,7 @@ START_TEST(test_relay_confirmed)
 
     static const char *const no[] = {"C relay:relay.connect.ipv4", "wait 20", "s 01070000", NULL};
     poll_confirmed(no);
-    ck_assert_int_eq(poll_rc, RC_UNREACH_HOST);
+    ck_assert_int_eq(poll_rc, RC_REFUSED);
     stream_close(near.s);
     end();
     farend_stop();
