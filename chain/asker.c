@@ -225,25 +225,28 @@ void asker_free(struct asker *a)
     free(a);
 }
 
+/* Is the channel's resolv.conf another one by now? Looked at once a second at most. */
 static bool has_changed(struct asker *a)
 {
     uint64_t now = loop_now_ms(a->loop);
-    if (a->servers != NULL || (a->made && now - a->looked_ms < LOOK_AGAIN_MS))
+    if (a->servers != NULL || now - a->looked_ms < LOOK_AGAIN_MS)
         return false;
     a->looked_ms = now;
     struct stat st = {.st_mtim = {0, 0}};
     (void)stat(a->resolv_path, &st);
-    bool same = st.st_mtim.tv_sec == a->changed.tv_sec && st.st_mtim.tv_nsec == a->changed.tv_nsec;
-    a->changed = st.st_mtim;
-    return !same;
+    return st.st_mtim.tv_sec != a->changed.tv_sec || st.st_mtim.tv_nsec != a->changed.tv_nsec;
 }
 
 static int make_channel(struct asker *a)
 {
-    if (has_changed(a) && a->made && a->open == 0)
+    if (a->made && a->open == 0 && has_changed(a))
         end_channel(a);
     if (a->made)
         return ARES_SUCCESS;
+    struct stat st = {.st_mtim = {0, 0}};
+    (void)stat(a->resolv_path, &st);
+    a->changed = st.st_mtim;
+    a->looked_ms = loop_now_ms(a->loop);
     char lookups[] = "b"; /* the hosts file is read by chain/hosts.c */
     struct ares_options o = {.timeout = (int)a->try_ms,
                              .tries = TRIES,

@@ -16,6 +16,7 @@ struct router {
     char *service;
     struct chain *chain; /* NULL: always direct */
     struct sockopts so;  /* strings are ours */
+    struct bind_cache binds;
     int retries;
     uint32_t dial_timeout_ms;
     bool prefer_ipv6;

@@ -17,6 +17,13 @@ static const struct sockopts *first_sockopts(const struct dial *d)
     return d->route.n > 0 ? &d->route.nodes[0]->so : &d->router->so;
 }
 
+static struct bind_cache *first_binds(struct dial *d)
+{
+    if (d->lead > 0)
+        return &d->route.nodes[d->lead - 1]->binds;
+    return d->route.n > 0 ? &d->route.nodes[0]->binds : &d->router->binds;
+}
+
 static struct resolver *first_resolver(struct dial *d)
 {
     if (d->lead > 0)
@@ -109,6 +116,7 @@ static void have_addrs(struct dial *d, const struct addr *v, int n, bool last)
         d->started_ms = loop_now_ms(r->loop);
         d->race = eyeballs_new(&(struct eyeballs_cfg){.loop = r->loop,
                                                       .so = first_sockopts(d),
+                                                      .binds = first_binds(d),
                                                       .port = first_target(d)->addr.port,
                                                       .prefer_ipv6 = r->prefer_ipv6},
                                on_connected, d, NULL);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum {
-    CHOICES_MAX = 8,
     FIRST_FAMILY_MS = 50 /* RFC 8305 section 3: how long the preferred family may come later */
 };
 
@@ -18,11 +17,12 @@ struct attempt {
     struct addr peer;
     struct hotfd hot;
     struct timer patience;
-    struct bind_choice choices[CHOICES_MAX];
+    struct bind_choice choices[BIND_CHOICES_MAX];
     int n_choices, next_choice;
-    bool strict;  /* of the choice in use */
-    bool waiting; /* a connect is under way */
-    bool tried;   /* a packet left; diag is the target's or the network's word */
+    bool remembered; /* the choices may be out of date */
+    bool strict;     /* of the choice in use */
+    bool waiting;    /* a connect is under way */
+    bool tried;      /* a packet left; diag is the target's or the network's word */
     struct diag diag;
     struct deferred deferred;
 };
@@ -61,6 +61,14 @@ static void let_go(struct attempt *a)
 
 static void on_hot(struct hotfd *h, unsigned ready);
 
+static enum rc get_choices(struct attempt *a, struct diag *diag)
+{
+    struct eyeballs *e = a->race;
+    a->next_choice = 0;
+    return bind_cache_get(e->cfg.binds, e->cfg.so, &a->peer, loop_now_ms(e->cfg.loop), a->choices,
+                          &a->n_choices, &a->remembered, diag);
+}
+
 /* Starts a connect with the next choice. false: there is none left. */
 static bool try_choice(struct attempt *a)
 {
@@ -72,8 +80,18 @@ static bool try_choice(struct attempt *a)
         a->next_choice++;
         a->strict = c != NULL && c->strict;
         int fd;
-        if (os_socket_for(SOCK_STREAM, &a->peer, e->cfg.so, c, &fd, &a->diag) != RC_OK)
+        struct diag why = {.rc = RC_OK};
+        if (os_socket_for(SOCK_STREAM, &a->peer, e->cfg.so, c, &fd, &why) != RC_OK) {
+            if (a->remembered) { /* an address may have gone meanwhile: look again, once */
+                bind_cache_drop(e->cfg.binds);
+                if (get_choices(a, &a->diag) != RC_OK)
+                    return false;
+                a->strict = false;
+                continue;
+            }
+            (void)diag_set(&a->diag, why.rc, "%s", why.text);
             continue;
+        }
         enum rc rc = os_connect(fd, &a->peer, &a->diag);
         if (rc == RC_OK)
             rc = hotfd_add(e->cfg.loop, &a->hot, fd, on_hot);
@@ -165,10 +183,7 @@ static bool start_one(struct eyeballs *e, const struct addr *peer)
     a->peer.port = e->cfg.port;
     timer_init(e->cfg.loop, &a->patience, on_patience);
     e->attempts[e->n_attempts++] = a;
-    if (os_bind_choices(e->cfg.so, &a->peer, a->choices, CHOICES_MAX, &a->n_choices, &a->diag) !=
-        RC_OK)
-        return false;
-    return try_choice(a);
+    return get_choices(a, &a->diag) == RC_OK && try_choice(a);
 }
 
 /* Starts the next address now; when none can be and none is under way, that was all. */

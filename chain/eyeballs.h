@@ -12,6 +12,7 @@
 #ifndef CHAIN_EYEBALLS_H
 #define CHAIN_EYEBALLS_H
 
+#include "chain/bindcache.h"
 #include "core/addr.h"
 #include "core/loop.h"
 #include "core/os.h"
@@ -25,8 +26,9 @@ enum { EYEBALLS_ADDRS_MAX = 32, EYEBALLS_STAGGER_MS = 250, EYEBALLS_CHOICE_MS = 
 
 struct eyeballs_cfg {
     struct loop *loop;
-    const struct sockopts *so; /* must live as long as the race */
-    uint16_t port;             /* of all addresses */
+    const struct sockopts *so; /* must live as long as the race, as the next */
+    struct bind_cache *binds;
+    uint16_t port; /* of all addresses */
     bool prefer_ipv6;
 };
 struct eyeballs *eyeballs_new(const struct eyeballs_cfg *cfg, eyeballs_fn *done, void *arg,

@@ -8,6 +8,7 @@
 #ifndef CHAIN_NODE_H
 #define CHAIN_NODE_H
 
+#include "chain/bindcache.h"
 #include "chain/selector.h"
 #include "connectors/connector.h"
 #include "core/addr.h"
@@ -47,6 +48,7 @@ struct node {
     struct connector connector;
     struct dialer dialer;
     struct sockopts so; /* strings are ours */
+    struct bind_cache binds;
     struct marker marker;
     bypassed_fn *bypassed;
     void *bypassed_arg;

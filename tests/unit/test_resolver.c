@@ -137,16 +137,21 @@ static void ask(struct resolver *r, struct asked *a, const char *name, bool v4, 
     open_questions++;
 }
 
+static const char *listen_at;
+
 static struct resolver *setup(const char *hosts, uint32_t timeout_ms)
 {
     struct diag diag = {.rc = RC_OK};
-    struct addr at = {.family = AF_INET};
+    struct addr at;
     char path[64], servers[64], text[ADDR_TEXT_MAX];
     loop = loop_new(&diag);
     memset(&server, 0, sizeof server);
-    at.ip[0] = 127;
-    at.ip[3] = 1;
-    ck_assert_int_eq(os_bind_udp(&at, false, NULL, &server.fd, &diag), RC_OK);
+    ck_assert(addr_parse(listen_at != NULL ? listen_at : "127.0.0.1:0", &at));
+    if (os_bind_udp(&at, false, NULL, &server.fd, &diag) != RC_OK) {
+        ck_assert(listen_at != NULL);
+        loop_free(loop);
+        return NULL;
+    }
     ck_assert_int_eq(os_local_addr(server.fd, &at), RC_OK);
     ck_assert_int_eq(uv_poll_init(loop_uv(loop), &server.poll, server.fd), 0);
     ck_assert_int_eq(uv_poll_start(&server.poll, UV_READABLE, on_question), 0);
@@ -411,6 +416,52 @@ START_TEST(test_more_names_than_room)
 }
 END_TEST
 
+static struct asked after_change;
+static struct resolver *changing;
+static void on_changed(struct timer *timer)
+{
+    (void)timer;
+    ask(changing, &after_change, "v4.example", true, false);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    fputs(text, f);
+    fclose(f);
+}
+
+/* resolv.conf has no ports, so the server stands on port 53 of a loopback address of its own. */
+START_TEST(test_a_changed_resolv_conf_is_read_again)
+{
+    char path[64];
+    struct asked a;
+    struct timer t;
+    listen_at = "127.77.0.1:53";
+    struct resolver *unused = setup("", 0);
+    listen_at = NULL;
+    if (unused == NULL)
+        return; /* not for ordinary users */
+    snprintf(path, sizeof path, "%s/resolv.conf", dir);
+    write_file(path, "nameserver 127.77.0.1\n");
+    struct resolver *r = resolver_new(&(struct resolver_cfg){
+        .loop = loop, .hosts_path = "", .resolv_path = path, .timeout_ms = 300, .try_ms = 100});
+    ask(r, &a, "both.example", true, false);
+    loop_run(loop);
+    ck_assert_int_eq(a.rc, RC_OK);
+    write_file(path, "nameserver 127.77.0.2\n");
+    changing = r;
+    timer_init(loop, &t, on_changed);
+    ck_assert(timer_start(&t, 1100));
+    loop_run(loop);
+    ck_assert_int_ne(after_change.rc, RC_OK);
+    ck_assert_int_eq(server.asked_a, 1);
+    resolver_unref(r);
+    unlink(path);
+    finish(unused);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("resolver");
@@ -427,6 +478,7 @@ int main(void)
     tcase_add_test(tc, test_hosts_file_and_localhost);
     tcase_add_test(tc, test_cancel_and_free_with_open_questions);
     tcase_add_test(tc, test_more_names_than_room);
+    tcase_add_test(tc, test_a_changed_resolv_conf_is_read_again);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
