@@ -146,6 +146,9 @@ check: ## everything a change must pass; CHECK_PARTS="unit fuzz" for some of it
 demo: all ## tungo to relay+wss in namespaces, shown
 	$(Q)CGOST=$(abspath $(B)/cgost) sh tests/e2e/demo.sh $(URL)
 
+bench: all tools ## speed and memory readings, printed (root)
+	$(Q)CGOST=$(abspath $(B)/cgost) sh tests/bench/readings.sh
+
 CLANG_FORMAT ?= $(firstword $(shell command -v clang-format-14 clang-format))
 format-check: ## clang-format 14 has nothing to say
 	$(Q)$(CLANG_FORMAT) --version | grep -q 'version 14\.' || { echo "format-check needs clang-format 14" >&2; exit 1; }
@@ -165,6 +168,6 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
 
 FORCE:
-.PHONY: all deps unit asan fuzz e2e check demo format-check install clean help tools FORCE
+.PHONY: all bench deps unit asan fuzz e2e check demo format-check install clean help tools FORCE
 
 -include $(patsubst %.c,$(B)/obj/%.d,$(SRC)) $(UNIT:%=$(B)/tests/%.d) $(FUZZERS:%=$(B)/%.d) $(TOOLS:%=%.d)

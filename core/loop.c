@@ -7,6 +7,7 @@
  */
 #include "core/loop.h"
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,8 +15,10 @@
 #include <unistd.h>
 
 enum {
-    HOT_BATCH = 256, /* epoll events taken in one go */
-    JOBS_RUN = 1024  /* jobs of one phase; the rest runs in the next turn */
+    HOT_BATCH = 256,     /* epoll events taken in one go */
+    JOBS_RUN = 1024,     /* jobs of one phase; the rest runs in the next turn */
+    TRIM_AFTER = 512,    /* so many objects freed: the allocator is asked to give pages back ... */
+    TRIM_QUIET_MS = 1000 /* ... once it has been quiet for so long */
 };
 
 struct loop {
@@ -32,6 +35,8 @@ struct loop {
     uint32_t heap_n, heap_cap;
     uint64_t clock_due;
     struct deferred *dead;
+    uv_timer_t trim; /* unreferenced; running while freed >= TRIM_AFTER */
+    size_t freed, freed_seen;
     struct hotfd *batch[HOT_BATCH]; /* being delivered; hotfd_remove() takes its own out */
     int batch_n;
 };
@@ -118,6 +123,21 @@ void loop_free_later(struct loop *loop, struct deferred *d, void (*free_fn)(void
     loop->dead = d;
 }
 
+/* The memory of flows that are gone goes back to the system, not only to the allocator's lists. */
+static void on_trim(uv_timer_t *trim)
+{
+    struct loop *loop = trim->data;
+
+    if (loop->freed - loop->freed_seen >=
+        TRIM_AFTER) { /* still busy: what is freed is used again at once */
+        loop->freed_seen = loop->freed;
+        uv_timer_start(&loop->trim, on_trim, TRIM_QUIET_MS, 0);
+        return;
+    }
+    loop->freed = 0;
+    (void)malloc_trim(0);
+}
+
 static void free_dead(struct loop *loop)
 {
     while (loop->dead) {
@@ -125,6 +145,11 @@ static void free_dead(struct loop *loop)
 
         loop->dead = d->next; /* d lives inside the object */
         d->free_fn(d->obj);
+        loop->freed++;
+    }
+    if (loop->freed >= TRIM_AFTER && !uv_is_active((uv_handle_t *)&loop->trim)) {
+        loop->freed_seen = loop->freed;
+        uv_timer_start(&loop->trim, on_trim, TRIM_QUIET_MS, 0);
     }
 }
 
@@ -357,6 +382,9 @@ struct loop *loop_new(struct diag *diag)
     }
     uv_poll_init(&loop->uv, &loop->poll, loop->epfd);
     uv_timer_init(&loop->uv, &loop->clock);
+    uv_timer_init(&loop->uv, &loop->trim);
+    uv_unref((uv_handle_t *)&loop->trim);
+    loop->trim.data = loop;
     uv_prepare_init(&loop->uv, &loop->prepare);
     uv_check_init(&loop->uv, &loop->check);
     uv_idle_init(&loop->uv, &loop->idle);
@@ -388,6 +416,7 @@ void loop_free(struct loop *loop)
     free_dead(loop);
     uv_close((uv_handle_t *)&loop->poll, NULL);
     uv_close((uv_handle_t *)&loop->clock, NULL);
+    uv_close((uv_handle_t *)&loop->trim, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);
