@@ -95,6 +95,7 @@ static struct udp_source *source_of(struct tungo_udp *u, const struct addr *clie
     return s;
 }
 
+/* Of s, which has at least one. */
 static void forget_oldest_pair(struct tungo_udp *u, struct udp_source *s)
 {
     struct udp_pair *p = udp_table_oldest_pair(s);
@@ -103,6 +104,17 @@ static void forget_oldest_pair(struct tungo_udp *u, struct udp_source *s)
         udp_close_dest(u, p->dest); /* takes the pair along */
     else
         udp_table_pair_remove(&u->table, p);
+}
+
+/* Room for one more pair of s. */
+static void make_pair_room(struct tungo_udp *u, struct udp_source *s)
+{
+    struct udp_source *oldest = udp_table_oldest_source(&u->table);
+
+    if (s->n_pairs >= UDP_PAIRS_PER_SOURCE)
+        forget_oldest_pair(u, s);
+    else if (u->table.n_pairs >= UDP_PAIRS_MAX && oldest != s)
+        udp_close_source(u, oldest);
 }
 
 static bool has_buffers(struct tungo_udp *u)
@@ -155,8 +167,8 @@ static struct udp_pair *pair_of(struct tungo_udp *u, const struct addr *client,
 
     if (!s || (p && is_fresh(u, p, now)))
         return p;
-    if (!p && s->n_pairs >= UDP_PAIRS_PER_SOURCE)
-        forget_oldest_pair(u, s);
+    if (!p)
+        make_pair_room(u, s);
     if (!p)
         p = udp_table_pair_add(&u->table, s, dst, now);
     if (!p) {

@@ -23,6 +23,7 @@ enum {
     UDP_OPENING_MAX = 1024,      /* of them, not open yet */
     UDP_WAITING_PER_SOURCE = 64, /* of those, of one source */
     UDP_PAIRS_PER_SOURCE = 1024,
+    UDP_PAIRS_MAX = 65536, /* of all sources */
     UDP_DNS_IDS = 16
 };
 

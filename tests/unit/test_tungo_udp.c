@@ -231,6 +231,17 @@ START_TEST(test_sources_and_waiting_ones_are_capped)
     tungo_udp_client_gone(u, &a);
     tungo_udp_stats(u, &st);
     ck_assert_uint_eq(st.sources, UDP_SOURCES_MAX - 1);
+    for (int i = 0; i < UDP_PAIRS_MAX / UDP_PAIRS_PER_SOURCE + 2; i++) {
+        (void)snprintf(client, sizeof(client), "10.1.0.%d:2", i);
+        for (int port = 0; port < UDP_PAIRS_PER_SOURCE; port++) {
+            char dst[32];
+            (void)snprintf(dst, sizeof(dst), "9.9.9.9:%d", port + 100);
+            come(client, dst, "1", 1, 1);
+            told[0] = 0;
+        }
+    }
+    tungo_udp_stats(u, &st);
+    ck_assert_uint_le(st.sources, UDP_PAIRS_MAX / UDP_PAIRS_PER_SOURCE + 2);
 }
 END_TEST
 
