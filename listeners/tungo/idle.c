@@ -19,12 +19,14 @@ void idle_done(struct netstack *ns)
     timer_stop(&ns->idle.timer);
 }
 
-/* Puts f where the wheel comes by in delay_ms, or shortly after. */
+/* Puts f where the wheel comes by in delay_ms, one step earlier at most. */
 static void place(struct tungo_flow *f, uint64_t delay_ms)
 {
     struct idle *w = &f->ns->idle;
-    uint64_t steps = delay_ms / IDLE_STEP_MS + 1;
+    uint64_t steps = (delay_ms + IDLE_STEP_MS - 1) / IDLE_STEP_MS;
 
+    if (steps == 0)
+        steps = 1;
     if (steps > IDLE_SLOTS - 1)
         steps = IDLE_SLOTS - 1;
     list_append(&w->slots[(w->now + steps) % IDLE_SLOTS], &f->in_wheel);

@@ -121,6 +121,8 @@ static enum rc on_reserve(struct layer *l, size_t want, struct iovec *ret_v)
     f->blocked_out = false;
     if (!f->tx.first)
         f->tx.first_seq = f->pcb->snd_lbb;
+    /* one super-segment at a time: a little more would leave as a small packet behind it */
+    room = LWIP_MIN(room, f->raised_mss);
     rc = sendq_reserve(&f->tx, &f->ns->blocks, LWIP_MIN(want, room), f->mss, ret_v);
     if (rc == RC_NOMEM) {
         /* blocks come back with the acknowledgements of others; the tick asks again */
