@@ -1,6 +1,7 @@
 /* app/parent.c - see parent.h. */
 #include "app/parent.h"
 #include "app/service.h"
+#include "app/worker.h"
 #include "app/world.h"
 #include "core/log.h"
 #include "core/loop.h"
@@ -64,11 +65,8 @@ int parent_run(struct loop *loop, struct world *w)
             break;
         }
     }
-    if (!code) {
-        for (size_t i = 0; i < w->n_services; i++)
-            service_start(w->services[i]);
-        loop_run(loop);
-    }
+    if (!code)
+        worker_run(loop, w);
     for (size_t i = w->n_services; i-- > 0;)
         service_stop(w->services[i]);
     for (int i = 0; i < SIGNALS; i++)
