@@ -103,6 +103,7 @@ enum rc router_udp_route(struct router *r, const struct target *t, struct udp_ro
     route.id = id != 0 ? id : 1;
     route.fixed = (udp & CONNECTOR_UDP_ANY) == 0 ||
                   ((udp & CONNECTOR_UDP_FIXED) != 0 && t->addr.port == DNS_PORT);
+    route.empty_apart = !route.fixed && (udp & CONNECTOR_UDP_FIXED) != 0;
     *ret_route = route;
     return RC_OK;
 }

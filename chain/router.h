@@ -61,9 +61,11 @@ void dial_cancel(struct dial *d); /* done is not called */
  * names it). When a dial without a target ends with RC_UNSUPPORTED a node has turned out not to
  * serve every destination: ask again, flows may be fixed from then on. */
 struct udp_route {
-    uint32_t id;     /* equal ids share one association per source; 0: direct */
-    bool fixed;      /* one flow per destination: all that the carrier can, or DNS */
-    char route[200]; /* as above */
+    uint32_t id;      /* equal ids share one association per source; 0: direct */
+    bool fixed;       /* one flow per destination: all that the carrier can, or DNS */
+    bool empty_apart; /* not fixed, and an empty datagram can only go by a flow of its destination
+                         (wire-protocols 4.6) */
+    char route[200];  /* as above */
 };
 enum rc router_udp_route(struct router *r, const struct target *t, struct udp_route *ret_route,
                          struct diag *diag);

@@ -376,6 +376,7 @@ static enum rc on_udp(void *arg, const struct addr *client, const struct addr *d
     }
     ret_route->id = route.id;
     ret_route->fixed = route.fixed;
+    ret_route->empty_apart = route.empty_apart;
     return RC_OK;
 }
 

@@ -247,16 +247,17 @@ static void on_dialled(void *arg, struct dgram *d, const struct dial_result *res
     send_parked(w->owner, &w->parked);
 }
 
-static struct flow *find_flow(struct udp_flows *f, const struct udp_route *route,
-                              const struct target *to)
+/* By the route that was found last. apart: by a flow of this destination, whatever the route is. */
+static struct flow *find_flow(struct udp_flows *f, const struct target *to, bool apart)
 {
+    const struct udp_route *route = &f->last_route;
+    const bool fixed = route->fixed || apart;
     const struct target any = {.name = ""};
     for (struct flow *w = f->flows; w; w = w->next) {
-        if (is_empty(&w->dest) ? !route->fixed && w->route == route->id
-                               : target_equal(&w->dest, to))
+        if (is_empty(&w->dest) ? !fixed && w->route == route->id : target_equal(&w->dest, to))
             return w;
     }
-    struct flow *w = flow_new(f, route->id, route->fixed ? to : &any);
+    struct flow *w = flow_new(f, route->id, fixed ? to : &any);
     if (!w)
         return NULL;
     struct dial_req req = {.target = w->dest, .client = f->cfg.client};
@@ -274,7 +275,7 @@ void udp_flows_send(struct udp_flows *f, const struct target *to, const void *da
         if (f->cfg.single)
             w = f->flows;
         else if (find_route(f, to))
-            w = find_flow(f, &f->last_route, to);
+            w = find_flow(f, to, n == 0 && f->last_route.empty_apart);
     }
     if (!w)
         f->dropped++;

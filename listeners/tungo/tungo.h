@@ -46,6 +46,7 @@ struct tungo_events {
 struct tungo_udp_route {
     uint32_t id;
     bool fixed;
+    bool empty_apart; /* not fixed; an empty datagram needs a fixed flow */
 };
 
 /* Once, before the device is read. The tungo listener keeps what arrives before that in the

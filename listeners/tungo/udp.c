@@ -144,8 +144,10 @@ static struct udp_dest *new_dest(struct tungo_udp *u, struct udp_source *s,
             (void)udp_table_source_drop(t, other);
     }
     struct udp_dest *d = udp_table_dest_add(t, s, route->id, route->fixed, now);
-    if (d)
+    if (d) {
         d->owner = u;
+        d->empty_apart = route->empty_apart;
+    }
     return d;
 }
 
@@ -200,9 +202,25 @@ static void ask_to_open(struct tungo_udp *u, struct udp_dest *d, const struct ad
     u->events.on_udp_open(u->events.arg, d, &route, &client, &dst);
 }
 
+/* A flow of this pair alone from now on. false: no room. */
+static bool go_alone(struct tungo_udp *u, struct udp_pair *pair, uint64_t now)
+{
+    struct tungo_udp_route route = {.id = pair->dest->route, .fixed = true};
+
+    udp_table_pair_bind(pair, NULL, RC_LIMIT, now); /* making room may close its old one */
+    struct udp_dest *d = new_dest(u, pair->source, &route, now);
+    if (d)
+        udp_table_pair_bind(pair, d, RC_OK, now);
+    return d != NULL;
+}
+
 static void take(struct tungo_udp *u, struct udp_pair *pair, const uint8_t *data, size_t n,
                  size_t segment, uint64_t now)
 {
+    if (n == 0 && pair->dest->empty_apart && !go_alone(u, pair, now)) {
+        u->lost_up++;
+        return;
+    }
     struct udp_dest *d = pair->dest;
 
     udp_table_used(&u->table, d, pair, now);

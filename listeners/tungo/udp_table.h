@@ -49,9 +49,10 @@ struct udp_dest {
     uint64_t used_ms, up_bytes, down_bytes;
     uint32_t route;
     bool fixed, opening, ending;
-    bool told;    /* on_udp_open was called: on_udp_gone is due */
-    bool closing; /* on_udp_gone runs */
-    bool dns;     /* nobody but port 53 was asked so far */
+    bool empty_apart; /* it can't carry empty datagrams */
+    bool told;        /* on_udp_open was called: on_udp_gone is due */
+    bool closing;     /* on_udp_gone runs */
+    bool dns;         /* nobody but port 53 was asked so far */
     uint8_t n_ids;
     uint16_t ids[UDP_DNS_IDS]; /* DNS questions without an answer */
     struct udp_pair *last;     /* of whom the last answer came; NULL: look it up */

@@ -298,6 +298,30 @@ START_TEST(test_what_waited_goes_apart_when_only_single_destinations_are_served)
 }
 END_TEST
 
+START_TEST(test_an_empty_datagram_goes_apart_where_an_association_takes_none)
+{
+    come("10.0.0.2:1000", "8.8.8.8:5", "1", 1, 1);
+    come("10.0.0.2:1000", "9.9.9.9:5", "2", 1, 1);
+    (void)open_first();
+    turn_for(1);
+    told[0] = 0;
+    come("10.0.0.2:1000", "8.8.8.8:5", "", 0, 0);
+    expect("open 7 fixed 8.8.8.8:5\n");
+    struct far *b = far_new('b');
+    tungo_udp_ready(NULL, opened[1], &b->dgram, RC_OK);
+    come("10.0.0.2:1000", "8.8.8.8:5", "3", 1, 1);
+    come("10.0.0.2:1000", "9.9.9.9:5", "4", 1, 1);
+    turn_for(1);
+    expect("b>8.8.8.8:5 0\nb>8.8.8.8:5 1 3\na>9.9.9.9:5 1 4\n");
+    far_say(b, "8.8.8.8:5", "", 0, 0);
+    turn_for(1);
+    ck_assert_str_eq(written(), "8.8.8.8:5>10.0.0.2:1000 0");
+    /* while it is still opening */
+    come("10.0.0.2:1001", "8.8.8.8:5", "", 0, 0);
+    expect("?10.0.0.2:1001 8.8.8.8:5 0\nopen 7 fixed 8.8.8.8:5\n");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("tungo_udp");
@@ -317,6 +341,7 @@ int main(void)
     tcase_add_test(t, test_dns_with_other_uses_is_an_ordinary_flow);
     tcase_add_test(t, test_sources_and_waiting_ones_are_capped);
     tcase_add_test(t, test_failing_to_open_later_ends_it);
+    tcase_add_test(t, test_an_empty_datagram_goes_apart_where_an_association_takes_none);
     tcase_add_test(t, test_what_waited_goes_apart_when_only_single_destinations_are_served);
     suite_add_tcase(s, t);
     run_case(srunner_create(s), &failed);

@@ -190,7 +190,7 @@ static void far_say(struct far *f, const char *from, const void *data, size_t n,
 }
 
 /* --- the handler: destinations of port 1 are denied, 2 refused, 3 fixed, 4 another route, the rest
- * route 7. all_fixed: every route is */
+ * route 7; of port 5 it takes no empty datagrams. all_fixed: every route is */
 
 static struct tungo_udp *u;
 static struct icmp icmp;
@@ -208,7 +208,8 @@ static enum rc on_udp(void *arg, const struct addr *client, const struct addr *d
     (void)data;
     note("?%s %s %zu\n", addr_format(client, a, sizeof(a)), addr_format(dst, b, sizeof(b)), n);
     *ret_route = (struct tungo_udp_route){.id = dst->port == 4 ? 4 : 7,
-                                          .fixed = all_fixed || dst->port == 3};
+                                          .fixed = all_fixed || dst->port == 3,
+                                          .empty_apart = dst->port == 5};
     return dst->port == 1 ? RC_DENIED : dst->port == 2 ? RC_REFUSED : RC_OK;
 }
 
