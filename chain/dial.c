@@ -190,8 +190,8 @@ static void on_start(struct job *job)
         return;
     }
     if (r->chain != NULL && !d->udp_again) {
-        unsigned need = target_is_empty(&d->req.target) ? CONNECTOR_UDP_ANY
-                                                        : CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED;
+        unsigned need =
+            dial_is_anywhere(d) ? CONNECTOR_UDP_ANY : CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED;
         enum rc rc = chain_route(r->chain,
                                  &(struct hop_ask){.network = udp ? "udp" : "tcp",
                                                    .target = &d->req.target,

@@ -65,6 +65,10 @@ static inline bool target_is_empty(const struct target *t)
 {
     return !target_is_name(t) && t->addr.family == 0;
 }
+static inline bool dial_is_anywhere(const struct dial *d) /* datagrams to whom the owner will say */
+{
+    return d->done_dgram != NULL && !d->req.one && target_is_empty(&d->req.target);
+}
 
 struct resolver *router_resolver(struct router *r); /* NULL: no memory */
 

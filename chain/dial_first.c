@@ -170,7 +170,7 @@ void dial_connect_first(struct dial *d)
             dial_fail(d, RC_NOMEM, NULL);
         return;
     }
-    if (target_is_empty(t) && d->done_dgram != NULL) {
+    if (dial_is_direct(d) && dial_is_anywhere(d)) {
         make_direct_udp(d, NULL, 0);
         return;
     }

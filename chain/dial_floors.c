@@ -31,7 +31,7 @@ static void ask_dgram(struct dial *d)
 {
     struct node *n = d->route.nodes[d->at];
     struct stream *s = d->stream;
-    bool fixed = (node_udp(n) & CONNECTOR_UDP_FIXED) != 0 && !target_is_empty(&d->req.target);
+    bool fixed = (node_udp(n) & CONNECTOR_UDP_FIXED) != 0 && !dial_is_anywhere(d);
     bool behind = false;
     for (int i = d->lead; i < d->at; i++)
         behind = behind || !node_is_direct(d->route.nodes[i]);

@@ -35,6 +35,7 @@ void router_free(struct router *r); /* pending dials end with RC_CANCELED before
 struct dial_req {
     struct target target; /* for UDP without a target: an empty one */
     struct addr client;   /* family 0: unknown */
+    bool one;             /* UDP: an empty target is not "anybody" but what the node forwards to */
     bool v6_only, v4_only;
 };
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # tests/e2e/23_udp_relay.sh - UDP through relay nodes that serve associations (bind=true) and ones that do not: cones where it can
-# be, a flow per destination where not, and never a lost first datagram.
+# be, a flow per destination where not, and never a lost first datagram; then ports forwarded to a target that the client or the
+# server names.
 #
 #     app -> [tungo] or socks5 -> cgost client -- relay+tcp :9001 (bind=true) or :9002 --> cgost server --> target
 . "$(dirname "$0")/lib.sh"
@@ -35,6 +36,18 @@ for port in 9001 9002; do
 		check "$way: association $i" probe --via socks5://127.0.0.1:1080 --seconds 4 udp "$TARGET" 1 1200 9000 0 5
 		check "$way: association $i, IPv6" probe --via socks5://127.0.0.1:1080 --seconds 4 udp "$TARGET6" 1 1200
 	done
+	stop_pid "$pid_client" && same "client ended with status" 0 "$status"
+done
+
+# whose target is named here, through a server without associations, and there
+cgost forwarder "$S" -L "relay://:9003/$TARGET:7"
+wait_for "port 9003" 10 listens "$S" 9003
+for v in "/$TARGET:7 9002 client" " 9003 server"; do
+	set -- $v
+	[ $# = 3 ] || set -- "" "$@"
+	cgost client "$C" -L "udp://127.0.0.1:7$1" -F "relay://$SERVER:$2"
+	wait_for "udp port" 10 sh -c "ip netns exec $C ss -Hlun 'sport = :7' | grep -q ."
+	check "udp port forward, the $3 names the target" probe --seconds 4 udp 127.0.0.1 1 1200 0 9000
 	stop_pid "$pid_client" && same "client ended with status" 0 "$status"
 done
 same "a refusal is learnt once for each client" 2 "$(grep -c 'BIND is not enabled' "$work/server.log")"
