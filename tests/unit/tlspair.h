@@ -29,7 +29,7 @@ static struct tlsend tlspair_client, tlspair_server;
 static struct timer limit;
 static bool timed_out;
 static enum { UNTIL_BOTH, UNTIL_ONE, UNTIL_TIME } until;
-static const struct tlsend *awaited;
+static const struct tlsend *awaited = &tlspair_client;
 
 static unsigned char next_byte(uint32_t *g)
 {
@@ -95,6 +95,15 @@ static void give(struct tlsend *e)
     }
 }
 
+static void end_writing(struct tlsend *e)
+{
+    enum rc rc = stream_shut(e->s);
+
+    e->shut = rc == RC_OK;
+    if (rc != RC_OK && rc != RC_AGAIN)
+        fail(e);
+}
+
 static void on_event(struct stream *s, unsigned ready, void *arg)
 {
     struct tlsend *e = arg;
@@ -113,8 +122,8 @@ static void on_event(struct stream *s, unsigned ready, void *arg)
         if (!e->failed && (ready & STREAM_OUT)) {
             if (e->sent < e->to_send)
                 give(e);
-            else if (e->received >= e->shut_after && !e->shut && stream_shut(s) == RC_OK)
-                e->shut = true;
+            else if (e->received >= e->shut_after && !e->shut)
+                end_writing(e);
         }
     }
     if (e->close_after && e->received >= e->close_after) {
