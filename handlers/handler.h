@@ -10,6 +10,7 @@
 #include "core/option.h"
 #include "core/rc.h"
 
+struct addr;
 struct auther;
 struct client_info;
 struct dgram;
@@ -34,6 +35,10 @@ struct handler_setup {
     /* The service's bypass: is this target excluded? network: "tcp" or "udp". NULL: no rule. */
     bool (*bypassed)(void *arg, const char *network, const struct target *t);
     void *bypassed_arg; /* lives longer than the handler */
+    /* May this client be served? Asked by the tungo handler, whose clients the service does not
+     * see; it logs a no. NULL: everybody may. */
+    bool (*admitted)(void *arg, const struct addr *client);
+    void *admitted_arg; /* as above */
 };
 
 struct handler_type {

@@ -317,6 +317,16 @@ static void on_dialled(void *arg, struct stream *s, const struct dial_result *re
     stream_want(s, STREAM_IN, on_far_event, c);
 }
 
+static bool is_admitted(const struct tun_handler *h, const struct addr *client)
+{
+    return !h->setup.admitted || h->setup.admitted(h->setup.admitted_arg, client);
+}
+
+static bool is_bypassed(const struct tun_handler *h, const char *network, const struct target *t)
+{
+    return h->setup.bypassed && h->setup.bypassed(h->setup.bypassed_arg, network, t);
+}
+
 static void on_flow(void *arg, struct tungo_flow *f)
 {
     struct tun_handler *h = arg;
@@ -324,6 +334,10 @@ static void on_flow(void *arg, struct tungo_flow *f)
     struct dial_req req = {.client = *client};
     struct conn *c;
 
+    if (!is_admitted(h, client)) {
+        tungo_flow_refuse(f, RC_DENIED);
+        return;
+    }
     c = h->ending ? NULL : conn_new(h, "tcp", client, target);
     if (!c) {
         tungo_flow_refuse(f, RC_NOMEM);
@@ -332,6 +346,10 @@ static void on_flow(void *arg, struct tungo_flow *f)
     c->flow = f;
     timer_init(h->setup.loop, &c->park, on_park_over);
     tungo_flow_set_user(f, c);
+    if (is_bypassed(h, "tcp", &c->report.target)) {
+        refuse(c, RC_DENIED, "bypass");
+        return;
+    }
     req.target = c->report.target;
     req.v6_only = h->cfg->ipv6 && client->family == AF_INET6;
     c->dial = router_dial(h->setup.router, &req, on_dialled, c);
@@ -365,7 +383,10 @@ static enum rc on_udp(void *arg, const struct addr *client, const struct addr *d
     (void)data;
     (void)n;
     target_from_addr(&t, dst);
-    rc = router_udp_route(h->setup.router, &t, &route, &diag);
+    if (!is_admitted(h, client))
+        return RC_DENIED;
+    rc = is_bypassed(h, "udp", &t) ? diag_set(&diag, RC_DENIED, "bypass")
+                                   : router_udp_route(h->setup.router, &t, &route, &diag);
     if (rc != RC_OK) {
         struct report r;
 
