@@ -31,6 +31,7 @@ struct loop {
     int epfd;
     unsigned hot_users;
     struct job jobs;     /* the ring's own place */
+    struct job later;    /* the same for jobs of the next turn */
     struct timer **heap; /* min-heap by due_ms; timer->slot is the place + 1 */
     uint32_t heap_n, heap_cap;
     uint64_t clock_due;
@@ -78,10 +79,8 @@ void job_init(struct job *job, job_fn *fn)
     *job = (struct job){.fn = fn};
 }
 
-void job_post(struct loop *loop, struct job *job)
+static void post_to(struct loop *loop, struct job *ring, struct job *job)
 {
-    struct job *ring = &loop->jobs;
-
     if (job->next)
         return;
     job->next = ring;
@@ -90,6 +89,16 @@ void job_post(struct loop *loop, struct job *job)
     ring->prev = job;
     if (!uv_is_active((uv_handle_t *)&loop->idle))
         uv_idle_start(&loop->idle, on_idle);
+}
+
+void job_post(struct loop *loop, struct job *job)
+{
+    post_to(loop, &loop->jobs, job);
+}
+
+void job_post_later(struct loop *loop, struct job *job)
+{
+    post_to(loop, &loop->later, job);
 }
 
 void job_cancel(struct job *job)
@@ -111,8 +120,22 @@ static void run_jobs(struct loop *loop)
         job_cancel(job);
         job->fn(job);
     }
-    if (ring->next == ring)
+    if (ring->next == ring && loop->later.next == &loop->later)
         uv_idle_stop(&loop->idle);
+}
+
+/* The descriptors have been looked at: what waited for that runs now. */
+static void take_later(struct loop *loop)
+{
+    struct job *ring = &loop->jobs, *later = &loop->later;
+
+    if (later->next == later)
+        return;
+    later->next->prev = ring->prev;
+    ring->prev->next = later->next;
+    later->prev->next = ring;
+    ring->prev = later->prev;
+    later->next = later->prev = later;
 }
 
 void loop_free_later(struct loop *loop, struct deferred *d, void (*free_fn)(void *obj), void *obj)
@@ -353,6 +376,7 @@ static void on_check(uv_check_t *check)
 {
     struct loop *loop = check->data;
 
+    take_later(loop);
     run_jobs(loop);
     free_dead(loop);
 }
@@ -367,6 +391,7 @@ struct loop *loop_new(struct diag *diag)
         return NULL;
     }
     loop->jobs.next = loop->jobs.prev = &loop->jobs;
+    loop->later.next = loop->later.prev = &loop->later;
     loop->epfd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epfd < 0) {
         diag_errno(diag, errno, "epoll_create1");

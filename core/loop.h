@@ -34,6 +34,9 @@ struct job {
 };
 void job_init(struct job *job, job_fn *fn);
 void job_post(struct loop *loop, struct job *job);
+/* The same, but not before the descriptors have been looked at once more: for a job that goes on
+ * with its own work again and again and would keep them waiting. */
+void job_post_later(struct loop *loop, struct job *job);
 void job_cancel(struct job *job); /* fine when not queued */
 
 /* --- timers: one-shot, millisecond resolution, O(log n). Embed it in its owner. */

@@ -77,6 +77,41 @@ START_TEST(test_job_runs_once_per_post_and_can_be_canceled)
 }
 END_TEST
 
+/* A job that goes on and on lets descriptors have their turn. */
+static struct hotfd between;
+static struct job busy;
+static int pipe_fds[2], rounds;
+
+static void on_between(struct hotfd *h, unsigned ready)
+{
+    (void)ready;
+    hotfd_remove(h);
+    job_cancel(&busy);
+}
+
+static void on_busy(struct job *job)
+{
+    ck_assert_int_le(++rounds, 100);
+    if (rounds == 10)
+        ck_assert_int_eq(write(pipe_fds[1], "x", 1), 1);
+    job_post_later(loop, job);
+}
+
+START_TEST(test_job_posted_for_later_waits_for_the_descriptors)
+{
+    rounds = 0;
+    ck_assert_int_eq(pipe(pipe_fds), 0);
+    ck_assert_int_eq(hotfd_add(loop, &between, pipe_fds[0], on_between), RC_OK);
+    job_init(&busy, on_busy);
+    job_post_later(loop, &busy);
+    loop_run(loop);
+    ck_assert_int_ge(rounds, 10);
+    ck_assert_int_le(rounds, 12);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+END_TEST
+
 static struct hotfd hot;
 static int seen;
 static int pipe_fd[2];
@@ -114,6 +149,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_timers_fire_in_order_and_stopped_ones_do_not);
     tcase_add_test(t, test_job_runs_once_per_post_and_can_be_canceled);
+    tcase_add_test(t, test_job_posted_for_later_waits_for_the_descriptors);
     tcase_add_test(t, test_hot_descriptor_reports_and_leaves);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_NORMAL);
