@@ -1,8 +1,9 @@
 /* listeners/tungo/device_io.c - reading packets from the device in small batches, writing them. See
  * device_io.h and inside.h.
  *
- * A batch is 8 packets or 256 KB: more leaves the cache before it is used. The descriptor is
- * edge-triggered, so a batch that was full posts a job to go on; streams have their turn between.
+ * A batch is 256 KB or 64 packets: more bytes leave the cache before they are used; fewer packets
+ * would mean a turn for each of them when many flows send little at a time. The descriptor is
+ * edge-triggered, so a batch that was full goes on by itself, a turn later.
  */
 #include "listeners/tungo/device_io.h"
 #include "core/wire/ip.h"
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BATCH_PACKETS = 8, BATCH_BYTES = 256 * 1024 };
+enum { BATCH_PACKETS = 64, BATCH_BYTES = 256 * 1024 };
 
 const struct tun_caps *tungo_caps(const struct tungo *t)
 {
@@ -37,6 +38,12 @@ struct virtio_net_hdr tun_vnet(bool ip6, bool tcp, size_t l4, size_t header_byte
         vh.hdr_len = (uint16_t)header_bytes;
     }
     return vh;
+}
+
+/* In the next turn: jobs that post each other would keep the sockets waiting for too long. */
+static void read_soon(struct tungo *t)
+{
+    job_post_later(t->loop, &t->again);
 }
 
 /* --- writing */
@@ -100,7 +107,7 @@ bool tun_write(struct tungo *t, const struct iovec *v, int nv, const struct virt
     if (n < 0) {
         t->stats.lost_writes++;
         if (t->reading && device_trouble(errno) == DEVICE_GONE)
-            job_post(t->loop, &t->again); /* reading finds the same, from a safer place */
+            read_soon(t); /* reading finds the same, from a safer place */
         return false;
     }
     t->stats.written_packets++;
@@ -159,7 +166,7 @@ static void go_on(struct tungo *t)
     if (!t->reading)
         return; /* a handler stopped the service */
     if (found == BATCH_FULL)
-        job_post(t->loop, &t->again);
+        read_soon(t);
     else if (found == BATCH_GONE)
         tungo_device_lost(t);
 }
@@ -201,7 +208,7 @@ enum rc device_io_start(struct tungo *t)
     if (rc != RC_OK)
         return rc;
     t->reading = true;
-    job_post(t->loop, &t->again); /* what the kernel queued before */
+    read_soon(t); /* what the kernel queued before */
     return RC_OK;
 }
 

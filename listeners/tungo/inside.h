@@ -60,7 +60,7 @@ struct tungo {
     struct tun_caps caps;
     struct gate_cfg gate;
     struct hotfd hot;    /* the device's descriptor */
-    struct job again;    /* the batch was full: go on reading */
+    struct job again;    /* the batch was full: go on in the next turn */
     struct timer reopen; /* the device is lost: try to make it again */
     struct timer ageing; /* of fragments that wait for the rest */
     struct monitor monitor;
