@@ -1,6 +1,7 @@
 /* listeners/accept.c - the accept loop. Contract in listeners/accept.h. */
 #include "listeners/accept.h"
 #include "core/floor/tcp.h"
+#include "core/floor/tls.h"
 #include "core/log.h"
 #include "core/os.h"
 #include "core/stream.h"
@@ -243,4 +244,15 @@ void acceptor_stop(struct acceptor *a)
         hotfd_remove(&a->hot);
     os_close(a->fd);
     a->fd = -1;
+}
+
+void accept_tell_tls(const struct listener_setup *setup, const struct tls_ctx *ctx)
+{
+    const char *note = tls_ctx_note(ctx);
+    char pin[TLS_PIN_TEXT_MAX];
+
+    if (note)
+        log_warn("%s: %s", setup->service, note);
+    if (tls_ctx_pin(ctx, pin, sizeof pin))
+        log_info("%s: clients can check this server by pin=%s", setup->service, pin);
 }

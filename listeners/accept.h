@@ -77,4 +77,8 @@ enum rc acceptor_start(struct acceptor *a, const struct listener_events *ev, str
 void acceptor_stop(struct acceptor *a); /* also for one that was never opened */
 const char *acceptor_where(const struct acceptor *a, char *buf, size_t cap);
 
+/* Tells the operator at start how clients can pin our certificate, and what is odd about it. */
+struct tls_ctx;
+void accept_tell_tls(const struct listener_setup *setup, const struct tls_ctx *ctx);
+
 #endif

@@ -38,6 +38,7 @@ static enum rc tls_open(struct listener *l, const struct listener_setup *setup, 
     enum rc rc = tls_server_new(setup->tls, &st->tls, diag);
     if (rc != RC_OK)
         return rc;
+    accept_tell_tls(setup, st->tls);
     rc = acceptor_open(&st->acceptor, setup, &cfg->accept, diag);
     st->acceptor.push = push;
     st->acceptor.push_arg = st;

@@ -41,6 +41,8 @@ static enum rc open_as(struct listener *l, const struct listener_setup *setup, b
         rc = tls_server_new(setup->tls, &st->tls, diag);
     if (rc != RC_OK)
         return rc;
+    if (st->tls)
+        accept_tell_tls(setup, st->tls);
     rc = acceptor_open(&st->acceptor, setup, NULL, diag);
     st->acceptor.push = push;
     st->acceptor.push_arg = st;
