@@ -16,7 +16,7 @@
 
 enum {
     HOT_BATCH = 256,     /* epoll events taken in one go */
-    JOBS_RUN = 1024,     /* jobs of one phase; the rest runs in the next turn */
+    JOBS_MORE = 16,      /* of the jobs posted during a phase run in it; the rest in the next one */
     TRIM_AFTER = 512,    /* so many objects freed: the allocator is asked to give pages back ... */
     TRIM_QUIET_MS = 1000 /* ... once it has been quiet for so long */
 };
@@ -110,15 +110,27 @@ void job_cancel(struct job *job)
     job->next = job->prev = NULL;
 }
 
+static void run_first(struct job *ring)
+{
+    struct job *job = ring->next;
+
+    job_cancel(job);
+    job->fn(job);
+}
+
+/* What is in the ring now, and a few more: jobs that post each other or themselves, as those of
+ * streams that always have bytes, must not keep descriptors and timers waiting. */
 static void run_jobs(struct loop *loop)
 {
-    struct job *ring = &loop->jobs;
+    struct job *ring = &loop->jobs, end = {0};
 
-    for (int i = 0; i < JOBS_RUN && ring->next != ring; i++) {
-        struct job *job = ring->next;
-
-        job_cancel(job);
-        job->fn(job);
+    if (ring->next != ring) {
+        post_to(loop, ring, &end);
+        while (ring->next != &end)
+            run_first(ring);
+        job_cancel(&end);
+        for (int i = 0; i < JOBS_MORE && ring->next != ring; i++)
+            run_first(ring);
     }
     if (ring->next == ring && loop->later.next == &loop->later)
         uv_idle_stop(&loop->idle);

@@ -2,9 +2,9 @@
  * epoll set of our own for the hot ones; a job queue for every upward call; memory that is given
  * back when the turn ends.
  *
- * One turn: ready descriptors, timers, a bounded run of jobs, then the memory of what was closed.
- * Nothing here blocks. Threads: a loop and everything on it belong to one thread; lwIP's globals
- * make that one loop per process.
+ * One turn: ready descriptors, timers, the jobs that are there and a few of those they post,
+ * then the memory of what was closed. Nothing here blocks. Threads: a loop and everything on it
+ * belong to one thread; lwIP's globals make that one loop per process.
  */
 #ifndef CORE_LOOP_H
 #define CORE_LOOP_H

@@ -3,14 +3,20 @@
  *   owner (handler, splice)       calls go down        events come up, from the loop only
  *     [ws] [tls] [socks5c] [tls] [tcp]                 top on the left, bottom on the right
  *
- * Ownership  stream_push() takes the layer, also when the stream has failed. stream_close() ends
- * all of them. Buffers    belong to the caller and are used only during the call. A layer that must
- * keep bytes copies them into its own bounded buffer. Threads    a stream, its layers and its owner
- * live on one loop. Results    RC_OK (n > 0), RC_AGAIN (nothing moved: state what you want and
- * return), RC_EOF (peer ended its writing; ours may go on), anything else is final for the stream
- * and its reason is in stream_diag(). Events     are level-triggered for the owner: as long as what
- * it wants is possible, fn is called once per turn. fn is never called from inside one of the
- * owner's own calls.
+ * Ownership: stream_push() takes the layer, also when the stream has failed. stream_close() ends
+ * all of them.
+ *
+ * Buffers belong to the caller and are used only during the call. A layer that must keep bytes
+ * copies them into its own bounded buffer.
+ *
+ * Threads: a stream, its layers and its owner live on one loop.
+ *
+ * Results: RC_OK (n > 0), RC_AGAIN (nothing moved: state what you want and return), RC_EOF (peer
+ * ended its writing; ours may go on), anything else is final for the stream and its reason is in
+ * stream_diag().
+ *
+ * Events are level-triggered for the owner: as long as what it wants is possible, fn is called,
+ * once or a few times a turn. fn is never called from inside one of the owner's own calls.
  */
 #ifndef CORE_STREAM_H
 #define CORE_STREAM_H
@@ -157,8 +163,8 @@ enum rc layer_query(struct layer *l, enum layer_query q, void *ret_value);
 bool layer_can(const struct layer *l,
                unsigned event); /* may a call for this event on l succeed now? */
 
-/* For a setup floor in its open(): puts `lower`, not pushed anywhere yet, between l and the floor below
- * it. One that is not opened must be opened with layer_open(l->below) before l goes on. */
+/* For a setup floor in its open(): puts `lower`, not pushed anywhere yet, between l and the floor
+ * below it. One that is not opened must be opened with layer_open(l->below) before l goes on. */
 void layer_insert(struct layer *l, struct layer *lower);
 
 /* Something changed (an fd became ready, a pcb got data, own business began): the stream looks

@@ -112,6 +112,41 @@ START_TEST(test_job_posted_for_later_waits_for_the_descriptors)
 }
 END_TEST
 
+/* Two that post each other, as streams do that always have bytes for each other. */
+static struct job turn_about[2];
+
+static void on_turn_about(struct job *job)
+{
+    ck_assert_int_le(++rounds, 200);
+    if (rounds == 10)
+        ck_assert_int_eq(write(pipe_fds[1], "x", 1), 1);
+    job_post(loop, &turn_about[job == &turn_about[0]]);
+}
+
+static void on_end_of_turns(struct hotfd *h, unsigned ready)
+{
+    (void)ready;
+    hotfd_remove(h);
+    job_cancel(&turn_about[0]);
+    job_cancel(&turn_about[1]);
+}
+
+START_TEST(test_jobs_that_post_each_other_let_descriptors_have_their_turn)
+{
+    rounds = 0;
+    ck_assert_int_eq(pipe(pipe_fds), 0);
+    ck_assert_int_eq(hotfd_add(loop, &between, pipe_fds[0], on_end_of_turns), RC_OK);
+    job_init(&turn_about[0], on_turn_about);
+    job_init(&turn_about[1], on_turn_about);
+    job_post(loop, &turn_about[0]);
+    loop_run(loop);
+    ck_assert_int_ge(rounds, 10);
+    ck_assert_int_le(rounds, 100);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+END_TEST
+
 static struct hotfd hot;
 static int seen;
 static int pipe_fd[2];
@@ -150,6 +185,7 @@ int main(void)
     tcase_add_test(t, test_timers_fire_in_order_and_stopped_ones_do_not);
     tcase_add_test(t, test_job_runs_once_per_post_and_can_be_canceled);
     tcase_add_test(t, test_job_posted_for_later_waits_for_the_descriptors);
+    tcase_add_test(t, test_jobs_that_post_each_other_let_descriptors_have_their_turn);
     tcase_add_test(t, test_hot_descriptor_reports_and_leaves);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_NORMAL);
