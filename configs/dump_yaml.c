@@ -157,11 +157,12 @@ static void new_line(struct dump *d, unsigned indent)
     dump_indent(d, indent);
 }
 
-/* A literal block. A leading line feed ends the header line itself: GOST's writer does so too. */
+/* A literal block. A leading line feed ends the header line itself: GOST's writer does so too. A
+ * leading tab needs the indentation said as a leading blank does, or no reader takes it. */
 static void write_block(struct dump *d, const char *s, unsigned indent)
 {
     size_t len = strlen(s);
-    bool starts_blank = s[0] == ' ' || s[0] == '\n';
+    bool starts_blank = s[0] == ' ' || s[0] == '\t' || s[0] == '\n';
     dump_puts(d, starts_blank ? "|2" : "|");
     if (s[len - 1] != '\n')
         dump_puts(d, "-");

@@ -269,6 +269,26 @@ static bool too_many_ooseq(struct tungo_flow *f, const struct packet *p)
     return false;
 }
 
+/* What no honest client sends and lwIP 2.2.1 answers with a failed assertion: bytes out of order
+ * beyond the window (its queue takes the first segment untrimmed), and bytes beyond the client's
+ * own FIN (the FIN is taken from the queue into a segment that already fills the window). */
+static bool breaks_the_window(const struct tcp_pcb *pcb, const struct packet *p)
+{
+    u32_t seq = packet_rd32(p->ip + p->l4 + TCP_AT_SEQ);
+    u32_t end = seq + (u32_t)(p->bytes - p->payload);
+    bool fin = p->ip[p->l4 + TCP_AT_FLAGS] & TCP_FIN;
+    int32_t beyond = (int32_t)(end + fin - (pcb->rcv_nxt + pcb->rcv_wnd));
+
+    if (beyond > 0 && (int32_t)(seq - pcb->rcv_nxt) > 0)
+        return true;
+    if (beyond < 0 || !pcb->ooseq)
+        return false;
+    for (const struct tcp_seg *s = pcb->ooseq; s; s = s->next)
+        if ((TCPH_FLAGS(s->tcphdr) & TCP_FIN) && (int32_t)(end - (s->tcphdr->seqno + s->len)) > 0)
+            return true;
+    return false;
+}
+
 static void feed(struct tungo_flow *f, const struct packet *p, struct rxbuf *b)
 {
     struct netstack *ns = f->ns;
@@ -279,7 +299,7 @@ static void feed(struct tungo_flow *f, const struct packet *p, struct rxbuf *b)
         flowtab_used(&ns->table, &f->entry);
     f->heard_ms = now;
     f->probes = 0;
-    if (too_many_ooseq(f, p)) {
+    if (too_many_ooseq(f, p) || breaks_the_window(f->pcb, p)) {
         ns->stats.dropped_ooseq++;
         rxbuf_free(b);
         return;
