@@ -1,7 +1,6 @@
 /* listeners/tungo/inlet.c - where one packet of the device goes: gate, then TCP, UDP, ICMP or
  * reassembly. See inside.h.
  */
-#include "core/log.h"
 #include "listeners/tungo/fragment.h"
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netstack.h"
@@ -9,20 +8,12 @@
 #include "listeners/tungo/udp.h"
 
 /* Does a new flow go to one of our own nodes? Then our own dial came back by the device's routes,
- * and accepting it would dial again, for ever. */
+ * and accepting it would dial again, for ever. Whoever answers also tells the operator. */
 static bool is_loop(struct tungo *t, const struct packet *p)
 {
-    char text[ADDR_TEXT_MAX];
-
     if (!t->is_node || !t->is_node(t->is_node_arg, &p->dst))
         return false;
     t->stats.loops++;
-    if (!t->loop_told)
-        log_write(LOG_ERROR, (struct log_field[]){F_STR("service", t->service), LOG_END},
-                  "routing loop: the connection to the node %s comes back through %s; give the "
-                  "node an interface or a mark (interface=auto), or a route past the device",
-                  addr_format(&p->dst, text, sizeof text), t->setup.device.name);
-    t->loop_told = true;
     return true;
 }
 
@@ -30,6 +21,10 @@ static void on_tcp(struct tungo *t, struct packet *p, struct rxbuf *b)
 {
     bool is_syn = (p->tcp_flags & (TCPFLAG_SYN | TCPFLAG_ACK)) == TCPFLAG_SYN;
 
+    if (is_syn && !t->started) { /* nobody is there to handle it */
+        rxbuf_free(b);
+        return;
+    }
     if (is_syn && is_loop(t, p)) {
         icmp_refuse(&t->icmp, p->ip, p->bytes, RC_UNREACH_HOST, loop_now_ms(t->loop));
         rxbuf_free(b);
@@ -72,7 +67,8 @@ void inlet_packet(struct tungo *t, struct rxbuf *b, uint8_t *data, size_t n,
         on_tcp(t, &p, b);
         return;
     case GATE_UDP:
-        tungo_udp_packet(t->udp, &p);
+        if (t->started)
+            tungo_udp_packet(t->udp, &p);
         break;
     case GATE_ICMP:
         on_icmp(t, &p);

@@ -64,7 +64,7 @@ struct tungo {
     struct timer reopen; /* the device is lost: try to make it again */
     struct timer ageing; /* of fragments that wait for the rest */
     struct monitor monitor;
-    bool open, started, reading, loop_told;
+    bool open, started, reading; /* started: new flows are taken */
     struct rxbuf *spare;
 
     struct netstack *net;

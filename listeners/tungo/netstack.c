@@ -63,6 +63,7 @@ struct netstack *netstack_new(struct loop *loop, struct tungo *t)
         return NULL;
     ns->loop = loop;
     ns->tungo = t;
+    ns->flows_max = NETSTACK_FLOWS_MAX;
     if (!netpcb_listener() || !flowtab_init(&ns->table)) {
         free(ns);
         return NULL;
@@ -361,7 +362,7 @@ void netstack_packet(struct netstack *ns, struct packet *p, struct rxbuf *b)
         stray(ns, p, b);
         return;
     }
-    if (ns->table.n >= NETSTACK_FLOWS_MAX) {
+    if (ns->table.n >= ns->flows_max) {
         ns->stats.evicted++;
         flow_kill(LIST_OWNER(ns->table.oldest, struct tungo_flow, entry), RC_LIMIT);
     }

@@ -52,7 +52,7 @@ struct netstack {
     struct idle idle;
     struct parking parking;
     uint32_t window_bytes, send_bytes;
-    struct tungo_flow *mounted;
+    size_t flows_max;
     struct netstack_stats stats;
 };
 

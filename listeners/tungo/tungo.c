@@ -97,8 +97,8 @@ static const struct option tungo_options[] = {
 
 void tungo_set_events(struct tungo *t, const struct tungo_events *ev)
 {
-    t->events = *ev;
-    tungo_udp_set_events(t->udp, &t->events);
+    t->events = ev ? *ev : (struct tungo_events){0};
+    tungo_udp_set_events(t->udp, ev ? &t->events : NULL);
 }
 
 void tungo_configure(struct tungo *t, const struct tungo_cfg *cfg)
@@ -172,7 +172,8 @@ void tungo_device_lost(struct tungo *t)
     device_io_stop(t);
     log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END},
               "the device %s was removed, making it again", t->setup.device.name);
-    (void)timer_start(&t->reopen, 0);
+    if (t->started)
+        (void)timer_start(&t->reopen, 0);
 }
 
 /* Somebody set it down: the kernel takes its routes and IPv6 addresses then. */
@@ -273,11 +274,11 @@ static void on_stop(struct listener *l)
 {
     struct tungo *t = l->state;
 
+    /* the device is read and written until done(): clients shall hear how their flows end */
     t->started = false;
     timer_stop(&t->reopen);
     timer_stop(&t->ageing);
     monitor_close(&t->monitor);
-    device_io_stop(t);
 }
 
 static void on_done(struct listener *l)
@@ -290,6 +291,7 @@ static void on_done(struct listener *l)
     netstack_free(t->net);
     tungo_udp_free(t->udp);
     reassembly_free(t->fragments);
+    device_io_stop(t);
     if (t->open)
         setup_close(&t->setup, on_warning, t);
     free(t->spare);

@@ -50,7 +50,7 @@ struct tungo_udp_route {
 };
 
 /* Once, before the device is read. The tungo listener keeps what arrives before that in the
- * kernel's queue. */
+ * kernel's queue. NULL: nobody handles flows any more, new ones get no answer. */
 void tungo_set_events(struct tungo *t, const struct tungo_events *ev);
 
 /* --- TCP. The addresses stay valid until accept or refuse. */

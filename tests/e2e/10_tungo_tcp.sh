@@ -110,3 +110,13 @@ wait_for "the device returns" 10 device_up "$C" tungo
 wait_for "its routes return" 5 routed "$TARGET"
 check "traffic passes after the device was lost" load both $TARGET $PORT 4000000
 fwd_down
+
+# --- stopped under running flows: their clients hear it
+fwd_up stop
+start wait "$C" "$TOOLS/tcpload" wait $TARGET $PORT
+waits() { grep -q waiting "$work/wait.log"; }
+wait_for "a flow" 5 waits
+stop_pid "$fwd"
+same "stop: ends cleanly" 0 "$status"
+heard() { grep -q 'reset\|end' "$work/wait.log"; }
+if wait_for "the client of a stopped service hears of it" 5 heard; then ok "a client hears that the service was stopped"; fi

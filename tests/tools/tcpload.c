@@ -315,7 +315,7 @@ static void *run_flow(void *arg)
     return NULL;
 }
 
-static int run_flows(struct flow *flows, unsigned n)
+static int run_flows(struct flow *flows, unsigned n) /* takes flows */
 {
     pthread_t *threads = calloc(n, sizeof *threads);
     pthread_attr_t small;
@@ -336,6 +336,7 @@ static int run_flows(struct flow *flows, unsigned n)
     double s = now() - start;
     printf("%u flows, %u bad, %.3f s, %.2f Gbit/s\n", n, bad, s, (double)bytes * 8 / s / 1e9);
     free(threads);
+    free(flows);
     return bad != 0;
 }
 
@@ -465,6 +466,19 @@ static int hold(unsigned n)
     return 0;
 }
 
+static int wait_for_end(void)
+{
+    int fd = ask('e', 0, 0, 0);
+    char c = 'x';
+
+    if (!put(fd, &c, 1) || !get(fd, &c, 1))
+        die("echo");
+    printf("waiting\n");
+    fflush(stdout);
+    printf("%s\n", recv(fd, &c, 1, 0) == 0 ? "end" : errno == ECONNRESET ? "reset" : "?");
+    return 0;
+}
+
 static int slow(uint64_t bytes)
 {
     int fd = ask('x', 0, bytes, 3);
@@ -559,6 +573,8 @@ int main(int argc, char **argv)
         return try_connect();
     if (!strcmp(mode, "hold"))
         return hold((unsigned)a);
+    if (!strcmp(mode, "wait"))
+        return wait_for_end();
     if (!strcmp(mode, "slow"))
         return slow(a);
     if (!strcmp(mode, "churn"))

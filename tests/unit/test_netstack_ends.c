@@ -174,6 +174,34 @@ START_TEST(test_new_syn_on_an_old_flow)
 }
 END_TEST
 
+START_TEST(test_flow_unused_for_longest_makes_room)
+{
+    struct stream *streams[3];
+    struct client first;
+    char ch;
+    size_t n;
+
+    ns->flows_max = 3;
+    for (uint16_t i = 0; i < 3; i++) {
+        establish_from("8.8.8.8", (uint16_t)(41000 + i), 1380, 7);
+        streams[i] = s;
+        if (i == 0)
+            first = c;
+        pass(2000);
+    }
+    send_data(&first, 0, 0); /* so the second is the one */
+    establish_from("8.8.8.8", 42000, 1380, 7);
+    ck_assert_uint_eq(ns->stats.evicted, 1);
+    ck_assert_uint_eq(ns->table.n, 3);
+    ck_assert_int_eq(stream_recv(streams[0], &ch, 1, &n), RC_AGAIN);
+    ck_assert_int_eq(stream_recv(streams[1], &ch, 1, &n), RC_LIMIT);
+    ck_assert_int_eq(stream_recv(streams[2], &ch, 1, &n), RC_AGAIN);
+    for (int i = 0; i < 3; i++)
+        stream_abort(streams[i]);
+    stream_abort(s);
+}
+END_TEST
+
 START_TEST(test_idle_device_wakes_nobody)
 {
     establish("8.8.8.8", 1380, 7);
@@ -213,6 +241,7 @@ int main(void)
         test_unacknowledged_bytes_end_the_flow,
         test_closed_flow_with_closed_window_ends,
         test_new_syn_on_an_old_flow,
+        test_flow_unused_for_longest_makes_room,
         test_idle_device_wakes_nobody,
         test_broken_device_harms_nobody,
     };

@@ -29,9 +29,9 @@ static inline struct tcp_pcb *pcb_now(void)
 }
 
 /* Three-way handshake; s is open. */
-static inline void establish(const char *target, unsigned mss, int scale)
+static inline void establish_from(const char *target, uint16_t port, unsigned mss, int scale)
 {
-    c = client_new(target, 40000);
+    c = client_new(target, port);
     send_syn(&c, mss, scale);
     ck_assert_ptr_nonnull(parked);
     s = tungo_flow_accept(parked);
@@ -42,6 +42,11 @@ static inline void establish(const char *target, unsigned mss, int scale)
     c.seq++;
     send_data(&c, 0, 0);
     ck_assert_int_eq(stream_open(s), RC_OK);
+}
+
+static inline void establish(const char *target, unsigned mss, int scale)
+{
+    establish_from(target, 40000, mss, scale);
 }
 
 static inline size_t drain(size_t most)
