@@ -8,7 +8,7 @@ net_route
 target_up
 net_mark
 sizes="1 2 63 64 511 512 513 1232 1391 1392 1393 1400 1472 1473 2000 4096 4097 8972 9000 16384 32767 32768 40000 65000 65507"
-empty=0 # UDP-TUN (socks5) can't say "0 bytes" to a GOST server, so ours doesn't: lost, but the next one is not
+empty=0
 many=200 && [ -z "$slow" ] || many=80
 
 datagrams() { # way
@@ -38,6 +38,8 @@ base=$(fds "$pid_client")
 datagrams direct
 stop_pid "$pid_client" && same "client ended with status" 0 "$status"
 
+# UDP-TUN (socks5, relay associations) can't say "0 bytes" to a GOST server, so ours doesn't: lost, but the next one is not
+empty=0?
 relay_up server 'bind=true'
 tungo_up client 'udpTimeout=2s' -F "$RELAY"
 base=$(fds "$pid_client") base_server=$(fds "$pid_server")
@@ -50,6 +52,5 @@ cgost socks "$S" -L 'socks5://demo:demo-only@:1080?udp=true'
 wait_for "socks5 server" 10 listens "$S" 1080
 tungo_up client 'udpTimeout=2s' -F "socks5://demo:demo-only@$SERVER:1080"
 base=$(fds "$pid_client") base_server=$(fds "$pid_socks")
-empty=0?
 datagrams socks5
 fds_back socks "$pid_socks" "$base_server" 10
