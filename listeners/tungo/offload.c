@@ -48,12 +48,9 @@ void offload_shrink_mss(struct tungo_flow *f, uint32_t mtu)
     if (mss >= f->mss)
         return;
     f->mss = (uint16_t)mss;
-    /* Never below a segment that waits: lwIP would wrap its u16 lengths. Then the last piece of a
-     * super-segment is short, nothing worse. */
-    if (!f->pcb->unsent) {
-        f->raised_mss = raised(f->mss, is_ip6(f));
-        f->pcb->mss = f->raised_mss;
-    }
+    /* raised_mss stays: what is unacked was cut by it and may be sent again, and lwIP wraps its u16
+     * lengths on a segment longer than its MSS. The last piece of a super-segment is short, nothing
+     * worse. */
 }
 
 /* --- one packet of lwIP */
