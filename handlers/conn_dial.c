@@ -168,7 +168,8 @@ static void on_dialled_dgram(void *arg, struct dgram *d, const struct dial_resul
 void conn_dial_dgram(struct conn *c, const struct target *t)
 {
     const struct target everywhere = {.name = ""};
-    struct dial_req req = {.target = t ? *t : everywhere, .client = c->report.client, .one = t != NULL};
+    struct dial_req req = {
+        .target = t ? *t : everywhere, .client = c->report.client, .one = t != NULL};
     begin_dial(c, &req.target, "udp");
     c->anywhere = !t;
     c->dial = router_dial_dgram(c->front->setup.router, &req, on_dialled_dgram, c);
