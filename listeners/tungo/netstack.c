@@ -277,9 +277,12 @@ static bool breaks_the_window(const struct tcp_pcb *pcb, const struct packet *p)
 {
     u32_t seq = packet_rd32(p->ip + p->l4 + TCP_AT_SEQ);
     u32_t end = seq + (u32_t)(p->bytes - p->payload);
-    bool fin = p->ip[p->l4 + TCP_AT_FLAGS] & TCP_FIN;
+    uint8_t flags = p->ip[p->l4 + TCP_AT_FLAGS];
+    bool fin = flags & TCP_FIN;
     int32_t beyond = (int32_t)(end + fin - (pcb->rcv_nxt + pcb->rcv_wnd));
 
+    if (end + fin == seq || (flags & (TCP_SYN | TCP_RST)))
+        return false; /* nothing to queue: lwIP answers or obeys those by itself */
     if (beyond > 0 && (int32_t)(seq - pcb->rcv_nxt) > 0)
         return true;
     if (beyond < 0 || !pcb->ooseq)
