@@ -166,7 +166,7 @@ static enum rc move_reserve(struct dir *d, struct stream **ret_bad)
     enum rc rc = stream_reserve(d->dst, BUF_BYTES, &room), rc2;
 
     if (rc != RC_OK) {
-        d->waits_out = true;
+        d->waits_out = rc == RC_AGAIN;
         *ret_bad = d->dst;
         return rc;
     }
@@ -265,6 +265,9 @@ static bool pump(struct splice *sp, struct dir *d)
             return false;
         }
     }
+    /* The turn's share is used up: the rest of the buffer waits for the sink, not the source. */
+    if (rc == RC_OK && d->buf && d->buf->from < d->buf->to)
+        d->waits_out = true;
     if (d->bytes != before)
         sp->moved_ms = loop_now_ms(sp->loop);
     if (d->src_done && !d->shut) {

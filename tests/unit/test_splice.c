@@ -17,6 +17,7 @@ struct end {
 
 static struct loop *loop;
 static struct end client, target;
+static struct stream *client_side; /* the splice's own end of the client's wire */
 static struct splice_result result;
 static bool done;
 
@@ -100,7 +101,7 @@ static struct splice *start(uint32_t seed, size_t cap, const struct splice_cfg *
     ck_assert(mem_pair(loop, &mc, &l[0], &l[1]));
     ck_assert(mem_pair(loop, &mc, &l[2], &l[3]));
     client.s = with(l[0]);
-    a = with(l[1]);
+    a = client_side = with(l[1]);
     b = with(l[2]);
     target.s = with(l[3]);
     if (ahead)
@@ -218,6 +219,48 @@ START_TEST(test_bytes_read_ahead_come_first)
 }
 END_TEST
 
+static void on_enough(struct timer *t)
+{
+    (void)t;
+    loop_stop(loop);
+}
+
+static size_t drain_target(void)
+{
+    static unsigned char waste[65536];
+    size_t got = 0, n;
+    struct timer enough;
+
+    timer_init(loop, &enough, on_enough);
+    ck_assert(timer_start(&enough, 20));
+    loop_run(loop);
+    while (stream_recv(target.s, waste, sizeof waste, &n) == RC_OK)
+        got += n;
+    return got;
+}
+
+/* The turn's share is used up in the middle of a buffer, because a short read came first: its rest
+ * leaves although the source is silent from then on. */
+START_TEST(test_rest_of_a_buffer_leaves_when_the_turn_is_over)
+{
+    enum { SHORT = 100, BUF = 65536, SENT = 8 * BUF, ROOM = SHORT + 7 * BUF + BUF - 36 };
+    static unsigned char bytes[SENT];
+    struct splice_cfg cfg = {0};
+    size_t n;
+    struct splice *sp = start(0, ROOM, &cfg, NULL);
+
+    ck_assert_ptr_nonnull(sp);
+    ck_assert_int_eq(stream_send(client.s, &(struct iovec){bytes, 1}, 1, &n), RC_OK);
+    ck_assert_uint_eq(drain_target(), 1);
+    ck_assert_int_eq(stream_send(client.s, &(struct iovec){bytes, SENT}, 1, &n), RC_OK);
+    ck_assert_uint_eq(n, SENT);
+    ck_assert_int_eq(replay_push(client_side, bytes, SHORT), RC_OK);
+    ck_assert_uint_eq(drain_target(), ROOM);
+    ck_assert_uint_eq(drain_target(), SHORT + SENT - ROOM);
+    splice_free(sp);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("splice");
@@ -233,6 +276,7 @@ int main(void)
     tcase_add_test(t, test_idle_limit_ends_a_silent_splice);
     tcase_add_test(t, test_stop_reports_canceled);
     tcase_add_test(t, test_bytes_read_ahead_come_first);
+    tcase_add_test(t, test_rest_of_a_buffer_leaves_when_the_turn_is_over);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_NORMAL);
     failed = srunner_ntests_failed(r);
