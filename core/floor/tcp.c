@@ -14,6 +14,7 @@ struct tcp {
     struct hotfd hot;
     int fd;
     bool connecting, readable, writable, hup, shut;
+    int lost; /* errno of a send that failed while there were bytes to be read first; 0: none */
 };
 
 static void on_hot(struct hotfd *h, unsigned ready)
@@ -57,6 +58,25 @@ static enum rc tcp_failed(struct tcp *t, const char *what)
     return layer_fail(&t->layer, d.rc, "%s", d.text);
 }
 
+/* The connection is over, but what the peer said before that comes first: an answer to an upload it
+ * did not want arrives together with its reset. tcp_recv() fails behind the last byte. */
+static bool has_last_words(struct tcp *t)
+{
+    int err = errno;
+    char byte;
+    bool has = recv(t->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+
+    errno = err;
+    if (!has)
+        return false;
+    if (!t->lost)
+        t->lost = err;
+    t->readable = t->hup = true;
+    t->writable = false;
+    layer_wake(&t->layer);
+    return true;
+}
+
 static enum rc tcp_recv(struct layer *l, void *buf, size_t cap, size_t *ret_n)
 {
     struct tcp *t = (struct tcp *)l;
@@ -75,8 +95,12 @@ static enum rc tcp_recv(struct layer *l, void *buf, size_t cap, size_t *ret_n)
         *ret_n = (size_t)n;
         return RC_OK;
     }
-    if (n == 0)
+    if (n == 0 && !t->lost)
         return RC_EOF;
+    if (t->lost) {
+        errno = t->lost;
+        return tcp_failed(t, "send");
+    }
     if (errno == EAGAIN) {
         t->readable = false;
         return RC_AGAIN;
@@ -103,8 +127,7 @@ static enum rc tcp_send(struct layer *l, const struct iovec *v, int nv, size_t *
         t->writable = false;
         return RC_AGAIN;
     }
-    t->readable = true; /* what the peer said last may be there although no edge told us yet */
-    return tcp_failed(t, "send");
+    return has_last_words(t) ? RC_AGAIN : tcp_failed(t, "send");
 }
 
 static enum rc tcp_shut(struct layer *l)
