@@ -12,6 +12,9 @@
 #define MBEDTLS_SSL_ALPN
 #define MBEDTLS_SSL_SERVER_NAME_INDICATION
 #define MBEDTLS_GCM_C
+#if defined(__x86_64__)
+#define MBEDTLS_GCM_ALT /* core/floor/gcm_alt.c: many blocks at a time, twenty times as fast */
+#endif
 
 #undef MBEDTLS_USE_PSA_CRYPTO /* TLS 1.2 would set up the key again for each record */
 
@@ -39,4 +42,6 @@
 #undef MBEDTLS_KEY_EXCHANGE_DHE_RSA_ENABLED
 #undef MBEDTLS_KEY_EXCHANGE_ECJPAKE_ENABLED
 #undef MBEDTLS_ECJPAKE_C
+#undef MBEDTLS_ARIA_C /* nobody asks for them, and our GCM is AES only */
+#undef MBEDTLS_CAMELLIA_C
 #undef MBEDTLS_DHM_C
