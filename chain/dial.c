@@ -192,12 +192,13 @@ static void on_start(struct job *job)
     if (r->chain != NULL && !d->udp_again) {
         unsigned need =
             dial_is_anywhere(d) ? CONNECTOR_UDP_ANY : CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED;
-        enum rc rc = chain_route(r->chain,
-                                 &(struct hop_ask){.network = udp ? "udp" : "tcp",
-                                                   .target = &d->req.target,
-                                                   .hash = hash_client(&d->req.client),
-                                                   .udp = udp ? need : 0},
-                                 &d->route, &d->diag);
+        enum rc rc = chain_route(
+            r->chain,
+            &(struct hop_ask){.network = udp ? "udp" : "tcp",
+                              .target = dial_is_anywhere(d) ? &d->req.first : &d->req.target,
+                              .hash = hash_client(&d->req.client),
+                              .udp = udp ? need : 0},
+            &d->route, &d->diag);
         d->at = d->route.n;
         if (rc != RC_OK) {
             dial_fail(d, rc, NULL);

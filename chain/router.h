@@ -34,6 +34,8 @@ void router_free(struct router *r); /* pending dials end with RC_CANCELED before
 
 struct dial_req {
     struct target target; /* for UDP without a target: an empty one */
+    struct target first;  /* then: whom the flow is made for. Rules are asked about it, so that the
+                             flow takes the route that router_udp_route() told. Empty: no rule */
     struct addr client;   /* family 0: unknown */
     bool one;             /* UDP: an empty target is not "anybody" but what the node forwards to */
     bool v6_only, v4_only;

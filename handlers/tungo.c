@@ -429,6 +429,7 @@ static void on_udp_open(void *arg, struct udp_dest *ud, const struct tungo_udp_r
         c->ud = ud;
         timer_init(h->setup.loop, &c->park, on_park_over); /* never started for UDP */
         tungo_udp_set_user(ud, c);
+        req.first = c->report.target;
         if (route->fixed)
             req.target = c->report.target;
         c->dial = router_dial_dgram(h->setup.router, &req, on_dgram, c);

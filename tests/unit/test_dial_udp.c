@@ -480,6 +480,39 @@ START_TEST(test_udp_route)
 }
 END_TEST
 
+/* An association for everybody goes the way of the datagram that it is made for. */
+START_TEST(test_a_bypassed_flow_leaves_the_chain)
+{
+    static const struct {
+        const char *first;
+        bool direct;
+    } flows[] = {{"10.0.0.1:53", true}, {"192.0.2.1:53", false}, {"", false}};
+    struct server srv;
+    world_start();
+    serve(&srv, &handler_relay);
+    struct chain *c = chain_new("out");
+    struct hop *h = add_hop(c, "hop-0");
+    h->bypassed = bypassed;
+    add_node(h, "n", "127.0.0.1", srv.port, &dialer_tcp, &connector_relay, NULL);
+    struct router *r = router_for(c);
+    for (size_t i = 0; i < sizeof flows / sizeof *flows; i++) {
+        struct dial_req req = {.target = {.name = ""}};
+        ck_assert(!*flows[i].first || target_parse(flows[i].first, &req.first));
+        memset(&got, 0, sizeof got);
+        ck_assert_ptr_nonnull(router_dial_dgram(r, &req, on_dialled_dgram, NULL));
+        while (got.calls == 0 && !stuck)
+            loop_run(loop);
+        ck_assert_msg(got.res.rc == RC_OK, "%s", got.res.diag.text);
+        ck_assert_int_eq(got.res.direct, flows[i].direct);
+        dgram_close(got.d);
+    }
+    router_free(r);
+    chain_unref(c);
+    unserve(&srv);
+    world_stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dial_udp");
@@ -494,6 +527,7 @@ int main(void)
     tcase_add_test(tc, test_association_behind_a_hop_is_refused);
     tcase_add_test(tc, test_fall_back_to_the_standard_association);
     tcase_add_test(tc, test_udp_route);
+    tcase_add_test(tc, test_a_bypassed_flow_leaves_the_chain);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
