@@ -339,6 +339,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
             ready |= HOT_OUT;
         if (ev[i].events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
             ready |= HOT_HUP;
+        if (ev[i].events & EPOLLERR)
+            ready |= HOT_ERR;
         loop->batch[i] = NULL;
         h->fn(h, ready);
     }

@@ -60,7 +60,12 @@ static inline bool timer_is_running(const struct timer *timer)
 /* --- hot descriptors, edge-triggered, registered once for reading and writing. fn runs from the
  * loop. ready: bits below. The owner closes the fd itself after hotfd_remove(); no call comes after
  * that. */
-enum { HOT_IN = 1, HOT_OUT = 2, HOT_HUP = 4 /* peer ended or error: try to read */ };
+enum {
+    HOT_IN = 1,
+    HOT_OUT = 2,
+    HOT_HUP = 4, /* peer ended or error: try to read */
+    HOT_ERR = 8  /* besides HOT_HUP: it has failed */
+};
 struct hotfd;
 typedef void hotfd_fn(struct hotfd *h, unsigned ready);
 struct hotfd {

@@ -15,7 +15,8 @@
 enum {
     BUF_BYTES = 64 * 1024,
     TURN_BYTES = 512 * 1024, /* one direction may move in one turn: others want their share */
-    PEEK_IOV = 64
+    PEEK_IOV = 64,
+    LAST_WORDS_MS = 30000
 };
 
 enum way { WAY_PEEK, WAY_RESERVE, WAY_BUFFER };
@@ -45,6 +46,7 @@ struct splice {
     struct job stop;
     uint64_t started_ms, moved_ms;
     struct deferred deferred;
+    bool gone[2]; /* a, b: the connection has failed, its last bytes have not been moved yet */
     bool ended;
 };
 
@@ -102,6 +104,8 @@ static uint32_t idle_limit(const struct splice *sp)
 {
     bool half = sp->dir[0].shut || sp->dir[1].shut;
 
+    if (sp->gone[0] || sp->gone[1])
+        return sp->cfg.last_words_ms ? sp->cfg.last_words_ms : LAST_WORDS_MS;
     return half && sp->cfg.half_open_ms ? sp->cfg.half_open_ms : sp->cfg.idle_ms;
 }
 
@@ -128,8 +132,11 @@ static void on_idle(struct timer *timer)
         (void)timer_start(timer, limit - quiet);
         return;
     }
-    diag_set(&why, RC_TIMEOUT, "idle for %u s", limit / 1000);
-    finish(sp, &why, 0);
+    if (sp->gone[0] || sp->gone[1])
+        diag_set(&why, RC_RESET, "%s, and the other side takes nothing", rc_name(RC_RESET));
+    else
+        diag_set(&why, RC_TIMEOUT, "idle for %u s", limit / 1000);
+    finish(sp, &why, sp->gone[0] ? 'a' : sp->gone[1] ? 'b' : 0);
 }
 
 /* ---------------------------------------------------------------- moving bytes */
@@ -292,6 +299,23 @@ static bool pump(struct splice *sp, struct dir *d)
     return true;
 }
 
+/* Side i has failed while nothing is read from it. If that is so because the other one takes
+ * nothing at the moment, it gets some time to take what was said. false: the splice has ended. */
+static bool lose(struct splice *sp, int i)
+{
+    struct diag why = {0};
+
+    sp->gone[i] = true;
+    if (!sp->dir[i].src_done && !sp->gone[1 - i]) {
+        sp->moved_ms = loop_now_ms(sp->loop);
+        arm_idle(sp);
+        return true;
+    }
+    diag_set(&why, RC_RESET, "%s", rc_name(RC_RESET));
+    finish(sp, &why, i == 0 ? 'a' : 'b');
+    return false;
+}
+
 static void on_event(struct stream *s, unsigned ready, void *arg);
 
 /* Each stream is the source of one direction and the sink of the other: what it is waited for is
@@ -304,6 +328,8 @@ static void set_wants(struct splice *sp)
 
         if (!out->src_done && !out->waits_out)
             want |= STREAM_IN;
+        else if (!sp->gone[i])
+            want |= STREAM_GONE;
         if (in->waits_out && !in->shut)
             want |= STREAM_OUT;
         stream_want(out->src, want, on_event, sp);
@@ -315,6 +341,8 @@ static void on_event(struct stream *s, unsigned ready, void *arg)
     struct splice *sp = arg;
     int i = s == sp->dir[0].src ? 0 : 1;
 
+    if ((ready & STREAM_GONE) && !lose(sp, i))
+        return;
     if (ready & STREAM_OUT) {
         sp->dir[1 - i].waits_out = false;
         if (!pump(sp, &sp->dir[1 - i]))

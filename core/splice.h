@@ -2,9 +2,9 @@
  *
  * Owner: whoever called splice_start(). It gets exactly one done() call, from the loop, after which
  * both streams are gone. Ends:  both directions at EOF; an error on either side (the other side is
- * reset); idle_ms without a byte; splice_stop(). Takes: both streams, also when splice_start()
- * fails. Costs: nothing in a direction whose source peeks or whose sink reserves; else one buffer,
- * held only while bytes wait.
+ * reset, once what the failed one said before has been moved); idle_ms without a byte;
+ * splice_stop(). Takes: both streams, also when splice_start() fails. Costs: nothing in a direction
+ * whose source peeks or whose sink reserves; else one buffer, held only while bytes wait.
  */
 #ifndef CORE_SPLICE_H
 #define CORE_SPLICE_H
@@ -16,9 +16,11 @@ struct stream;
 struct splice;
 
 struct splice_cfg {
-    uint32_t idle_ms;      /* 0: never */
-    uint32_t half_open_ms; /* idle time the second direction may have after the first ended; 0: as
-                              idle_ms */
+    uint32_t idle_ms;       /* 0: never */
+    uint32_t half_open_ms;  /* idle time the second direction may have after the first ended; 0: as
+                               idle_ms */
+    uint32_t last_words_ms; /* the same for what a failed side said, until the other has taken it;
+                               0: 30 s */
 };
 
 struct splice_result {

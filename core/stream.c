@@ -148,6 +148,15 @@ static bool open_can(const struct stream *s)
            ((wish & STREAM_OUT) && layer_can(l->below, STREAM_OUT));
 }
 
+static bool is_gone(const struct stream *s)
+{
+    const struct layer *l = s->top;
+
+    while (l->below)
+        l = l->below;
+    return l->type->ready(l, STREAM_GONE) != 0;
+}
+
 static unsigned possible(const struct stream *s)
 {
     unsigned ready = 0;
@@ -162,6 +171,8 @@ static unsigned possible(const struct stream *s)
         ready |= STREAM_IN;
     if ((s->want & STREAM_OUT) && layer_can(s->top, STREAM_OUT))
         ready |= STREAM_OUT;
+    if ((s->want & STREAM_GONE) && is_gone(s))
+        ready |= STREAM_GONE;
     return ready;
 }
 

@@ -30,9 +30,12 @@ struct layer;
 struct addr;
 
 enum stream_event {
-    STREAM_IN = 1,  /* recv may give bytes, EOF or the final error */
-    STREAM_OUT = 2, /* send may take bytes */
-    STREAM_OPEN = 4 /* stream_open() may get further */
+    STREAM_IN = 1,   /* recv may give bytes, EOF or the final error */
+    STREAM_OUT = 2,  /* send may take bytes */
+    STREAM_OPEN = 4, /* stream_open() may get further */
+    STREAM_GONE = 8  /* the connection is known to have failed (a reset): for an owner that does not
+                        read at the moment. What came before can still be read. Bottoms that don't
+                        know never say it */
 };
 typedef void stream_event_fn(struct stream *s, unsigned ready, void *arg);
 
@@ -120,8 +123,8 @@ struct layer_type {
     enum rc (*reserve)(struct layer *l, size_t want, struct iovec *ret_v);
     enum rc (*commit)(struct layer *l, size_t n);
     enum rc (*shut)(struct layer *l);
-    /* Which events of the floor below serve this wish (exactly one STREAM_ bit)? NULL: the same;
-     * for STREAM_OPEN: IN. */
+    /* Which events of the floor below serve this wish (exactly one of IN, OUT, OPEN)? NULL: the
+     * same; for STREAM_OPEN: IN. */
     unsigned (*wants)(const struct layer *l, unsigned wish);
     /* Can this wish (STREAM_IN: decoded bytes or EOF or failure at hand; STREAM_OUT: room) be
      * served without the floor below? NULL: no. */

@@ -126,6 +126,8 @@ static unsigned mem_ready(const struct layer *l, unsigned wish)
         r |= STREAM_IN;
     if (out->n < out->cap || out->broken)
         r |= STREAM_OUT;
+    if (in->broken)
+        r |= STREAM_GONE;
     return r & wish;
 }
 

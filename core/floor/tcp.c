@@ -13,7 +13,7 @@ struct tcp {
     struct layer layer;
     struct hotfd hot;
     int fd;
-    bool connecting, readable, writable, hup, shut;
+    bool connecting, readable, writable, hup, failed, shut;
     int lost; /* errno of a send that failed while there were bytes to be read first; 0: none */
 };
 
@@ -27,6 +27,8 @@ static void on_hot(struct hotfd *h, unsigned ready)
         t->writable = true;
     if (ready & HOT_HUP)
         t->hup = true;
+    if (ready & HOT_ERR)
+        t->failed = true;
     layer_wake(&t->layer);
 }
 
@@ -151,6 +153,8 @@ static unsigned tcp_ready(const struct layer *l, unsigned wish)
         r |= STREAM_IN;
     if (t->writable)
         r |= STREAM_OUT;
+    if (t->failed)
+        r |= STREAM_GONE;
     return (r | STREAM_OPEN) & wish;
 }
 

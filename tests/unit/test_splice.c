@@ -225,15 +225,85 @@ static void on_enough(struct timer *t)
     loop_stop(loop);
 }
 
+static void run_ms(uint64_t ms)
+{
+    struct timer enough;
+
+    timer_init(loop, &enough, on_enough);
+    ck_assert(timer_start(&enough, ms));
+    loop_run(loop);
+    timer_stop(&enough);
+}
+
+/* Nobody reads from the client because the target takes nothing: its reset is noticed all the same.
+ */
+START_TEST(test_reset_behind_a_blocked_target_is_noticed)
+{
+    static unsigned char bytes[4096];
+    struct splice_cfg cfg = {.last_words_ms = 30};
+    size_t n;
+
+    ck_assert_ptr_nonnull(start(0, 1000, &cfg, NULL));
+    while (stream_send(client.s, &(struct iovec){bytes, sizeof bytes}, 1, &n) == RC_OK)
+        run_ms(2);
+    run_ms(50);
+    ck_assert(!done);
+    stream_abort(client.s);
+    client.s = NULL;
+    run_ms(5);
+    ck_assert(!done); /* what it said can still be taken */
+    run_ms(100);
+    ck_assert(done);
+    ck_assert_int_eq(result.diag.rc, RC_RESET);
+}
+END_TEST
+
+START_TEST(test_resets_of_both_blocked_sides_end_it_at_once)
+{
+    static unsigned char bytes[4096];
+    struct splice_cfg cfg = {0};
+    size_t n;
+
+    ck_assert_ptr_nonnull(start(0, 1000, &cfg, NULL));
+    while (stream_send(client.s, &(struct iovec){bytes, sizeof bytes}, 1, &n) == RC_OK ||
+           stream_send(target.s, &(struct iovec){bytes, sizeof bytes}, 1, &n) == RC_OK)
+        run_ms(2);
+    stream_abort(client.s);
+    stream_abort(target.s);
+    client.s = target.s = NULL;
+    run_ms(5);
+    ck_assert(done);
+    ck_assert_int_eq(result.diag.rc, RC_RESET);
+}
+END_TEST
+
+START_TEST(test_reset_behind_a_half_close_resets_the_target)
+{
+    struct splice_cfg cfg = {0};
+    char buf[8];
+    size_t n;
+
+    ck_assert_ptr_nonnull(start(0, 1000, &cfg, NULL));
+    ck_assert_int_eq(stream_shut(client.s), RC_OK);
+    run_ms(5);
+    ck_assert_int_eq(stream_recv(target.s, buf, sizeof buf, &n), RC_EOF);
+    ck_assert(!done);
+    stream_abort(client.s);
+    client.s = NULL;
+    run_ms(5);
+    ck_assert(done);
+    ck_assert_int_eq(result.diag.rc, RC_RESET);
+    ck_assert_int_eq(result.side, 'a');
+    ck_assert_int_eq(stream_recv(target.s, buf, sizeof buf, &n), RC_RESET);
+}
+END_TEST
+
 static size_t drain_target(void)
 {
     static unsigned char waste[65536];
     size_t got = 0, n;
-    struct timer enough;
 
-    timer_init(loop, &enough, on_enough);
-    ck_assert(timer_start(&enough, 20));
-    loop_run(loop);
+    run_ms(20);
     while (stream_recv(target.s, waste, sizeof waste, &n) == RC_OK)
         got += n;
     return got;
@@ -276,6 +346,9 @@ int main(void)
     tcase_add_test(t, test_idle_limit_ends_a_silent_splice);
     tcase_add_test(t, test_stop_reports_canceled);
     tcase_add_test(t, test_bytes_read_ahead_come_first);
+    tcase_add_test(t, test_reset_behind_a_blocked_target_is_noticed);
+    tcase_add_test(t, test_resets_of_both_blocked_sides_end_it_at_once);
+    tcase_add_test(t, test_reset_behind_a_half_close_resets_the_target);
     tcase_add_test(t, test_rest_of_a_buffer_leaves_when_the_turn_is_over);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_NORMAL);
