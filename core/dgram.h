@@ -14,7 +14,8 @@
 
 struct dgram;
 typedef void dgram_event_fn(struct dgram *d, unsigned ready,
-                            void *arg); /* STREAM_IN / STREAM_OUT / STREAM_OPEN bits */
+                            void *arg); /* STREAM_ bits; STREAM_GONE: it is over, though nobody
+                                           reads (only where the implementation knows) */
 
 enum { DGRAM_MAX_BYTES = 65535 };
 

@@ -381,7 +381,6 @@ void conn_on_client(struct stream *s, unsigned ready, void *arg)
 {
     struct conn *c = arg;
     (void)s;
-    (void)ready;
     switch (c->state) {
     case CONN_OPEN_WAIT:
         open_client(c);
@@ -394,7 +393,10 @@ void conn_on_client(struct stream *s, unsigned ready, void *arg)
         break;
     case CONN_DIAL:
     case CONN_CONFIRM:
-        conn_read_ahead(c);
+        if (ready & STREAM_GONE)
+            conn_drop(c, RC_RESET, "the client reset its connection");
+        else
+            conn_read_ahead(c);
         break;
     case CONN_GRACE:
         conn_start_splice(c);

@@ -2,6 +2,7 @@
  * Contract in handlers/conn.h, the rest in handlers/conn.c.
  */
 #include "chain/node.h"
+#include "core/dgram.h"
 #include "core/floor/replay.h"
 #include "core/splice.h"
 #include "handlers/conn_in.h"
@@ -27,15 +28,25 @@ void conn_read_ahead(struct conn *c)
     enum rc rc = conn_fill(c, max);
     if (rc == RC_OK || rc == RC_AGAIN)
         return;
-    stream_want(c->client, 0, NULL, NULL); /* full, or ended: the splice goes on from there */
+    /* full, or ended: the splice goes on from there */
+    stream_want(c->client, STREAM_GONE, conn_on_client, c);
     if (rc != RC_EOF && rc != RC_LIMIT)
         conn_drop_stream(c, c->client, rc);
+}
+
+static void on_session_gone(struct dgram *d, unsigned ready, void *arg)
+{
+    (void)d;
+    (void)ready;
+    conn_drop(arg, RC_CANCELED, "the client's session ended");
 }
 
 static void watch_client(struct conn *c)
 {
     if (c->client)
         stream_want(c->client, STREAM_IN, conn_on_client, c);
+    if (c->client_dgram)
+        dgram_want(c->client_dgram, STREAM_GONE, on_session_gone, c);
 }
 
 static void begin_dial(struct conn *c, const struct target *t, const char *network)

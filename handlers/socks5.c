@@ -317,10 +317,11 @@ static void dialled_dgram(struct conn *c, struct dgram *d, enum rc rc, const cha
 static void on_bind_client(struct stream *client, unsigned ready, void *arg)
 {
     struct conn *c = arg;
-    (void)ready;
     enum rc rc = conn_fill(c, BIND_AHEAD_MAX_BYTES);
-    if (rc == RC_LIMIT)
-        stream_want(client, 0, NULL, NULL);
+    if (ready & STREAM_GONE)
+        conn_drop(c, RC_RESET, "the client reset its connection");
+    else if (rc == RC_LIMIT)
+        stream_want(client, STREAM_GONE, on_bind_client, c);
     else if (rc == RC_EOF)
         conn_drop(c, RC_CANCELED, "the client left before its peer came");
     else if (rc != RC_OK && rc != RC_AGAIN)

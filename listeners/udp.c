@@ -237,6 +237,8 @@ static unsigned session_ready(struct dgram *d, unsigned wish)
     unsigned ready = STREAM_OPEN | STREAM_OUT;
     if (s->first || !s->port)
         ready |= STREAM_IN;
+    if (!s->port)
+        ready |= STREAM_GONE;
     return ready & wish;
 }
 
