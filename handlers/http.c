@@ -191,8 +191,11 @@ static void step(struct conn *c)
     struct http_conn *w = (struct http_conn *)c;
     size_t used;
 
-    while (c->in_len > 0 && (c->in[0] == '\r' || c->in[0] == '\n')) {
-        conn_consume(c, 1); /* empty lines before a request (RFC 9112 2.2) */
+    size_t blank = 0; /* empty lines before a request (RFC 9112 2.2) */
+    while (blank < c->in_len && (c->in[blank] == '\r' || c->in[blank] == '\n'))
+        blank++;
+    if (blank > 0) {
+        conn_consume(c, blank);
         w->scanned = 0;
     }
     struct http1_head *h = malloc(sizeof *h);
