@@ -61,9 +61,12 @@ static bool is_listed(const struct http1_head *h, struct slice name)
     return http1_has_token(h, "Connection", text);
 }
 
-/* Fields that speak of one connection, not of the message (RFC 9110 7.6.1). */
+/* Fields that speak of one connection, not of the message (RFC 9110 7.6.1). A body is passed on as
+ * it came, so what frames it stays, whatever Connection names. */
 static bool is_hop_field(const struct http1_head *h, struct slice name)
 {
+    if (slice_equal_nocase(name, "Transfer-Encoding") || slice_equal_nocase(name, "Content-Length"))
+        return false;
     return slice_equal_nocase(name, "Connection") || slice_equal_nocase(name, "Keep-Alive") ||
            starts_nocase(name, "Proxy-") || slice_equal_nocase(name, "Gost-Target") ||
            slice_equal_nocase(name, "X-Gost-Target") || is_listed(h, name);
