@@ -119,7 +119,8 @@ static bool write_request(struct wr *w, const struct http1_head *h, const struct
 enum rc exchange_prepare(const struct http1_head *h, const struct http1_authority *a,
                          struct exchange_request *ret_req)
 {
-    struct exchange_request req = {.minor = h->minor, .keep_alive = wants_keep_alive(h)};
+    struct exchange_request req = {
+        .minor = h->minor, .keep_alive = wants_keep_alive(h), .upgrade = is_upgrade(h)};
     const size_t cap = HTTP1_HEAD_MAX_BYTES + 512;
     enum rc rc = http1_body_of_request(h, &req.body);
     if (rc != RC_OK)
@@ -312,6 +313,9 @@ static enum rc take_head(struct exchange *x)
     if (!h)
         return RC_NOMEM;
     enum rc rc = http1_parse_response(x->down, x->down_len, &x->scanned, h, &used);
+    /* What the client says next is for us, unless it asked for another protocol. */
+    if (rc == RC_OK && h->status == 101 && !x->req.upgrade)
+        rc = RC_PROTO;
     if (rc == RC_OK && h->status >= 200) {
         rc = http1_body_of_response(h, slice_of(x->req.method), &x->answer);
         x->keep = x->keep && x->answer.kind != HTTP1_BODY_TO_EOF;

@@ -3,9 +3,9 @@
  * wire-protocols.md 5.3.
  *
  * Owner: the conn (state CONN_OTHER meanwhile); its ops->done frees the exchange. The target's
- * connection serves one request ("Connection: close"). 1xx answers are passed on; 101 turns the
- * rest into a splice. At the end next() is called when the client's connection can go on, else the
- * conn is drained and closed.
+ * connection serves one request ("Connection: close"). 1xx answers are passed on; the 101
+ * that was asked for turns the rest into a splice. At the end next() is called when the client's
+ * connection can go on, else the conn is drained and closed.
  */
 #ifndef HANDLERS_HTTPFORWARD_H
 #define HANDLERS_HTTPFORWARD_H
@@ -23,6 +23,7 @@ struct exchange_request {
     char method[HTTP1_METHOD_MAX_BYTES + 1];
     unsigned minor;
     bool keep_alive; /* the client's wish */
+    bool upgrade;    /* to another protocol, if the target wants it too */
     struct http1_body body;
 };
 
