@@ -217,9 +217,11 @@ static void on_quiet(struct timer *t)
     fail(x, RC_TIMEOUT, x->answering ? "silence in the middle of an answer" : "no answer in time");
 }
 
+/* The time for an answer begins when the request is through: an upload may pause. */
 static void arm(struct exchange *x)
 {
-    uint32_t ms = x->answering ? QUIET_MS : x->answer_ms;
+    bool asked = x->head_sent == x->req.head_bytes && x->req.body.done && x->allowed == 0;
+    uint32_t ms = asked && !x->answering ? x->answer_ms : QUIET_MS;
     if (ms > 0)
         (void)timer_start(&x->quiet, ms); /* without memory for it only a limit is missing */
 }
@@ -233,8 +235,10 @@ static enum rc send_head(struct exchange *x)
     struct iovec v = {x->req.head + x->head_sent, x->req.head_bytes - x->head_sent};
     size_t n;
     enum rc rc = stream_send(x->conn->target, &v, 1, &n);
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
         x->head_sent += n;
+        arm(x);
+    }
     return rc;
 }
 
