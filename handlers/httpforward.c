@@ -466,8 +466,8 @@ static void want(struct exchange *x)
     unsigned client = 0, target = 0;
     if (!x->client_done && c->in_len < IN_MAX_BYTES)
         client |= STREAM_IN;
-    if (x->head || x->passed > 0)
-        client |= STREAM_OUT;
+    if (x->head || x->passed > 0 || (x->answering && x->down_len > 0))
+        client |= STREAM_OUT; /* the last: the turn was over */
     else if (!x->target_done)
         target |= STREAM_IN;
     if (x->head_sent < x->req.head_bytes || x->allowed > 0)
