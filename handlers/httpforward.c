@@ -228,8 +228,7 @@ static void arm(struct exchange *x)
 
 /* ---------------------------------------------------------------- up */
 
-/* RC_OK: something moved; RC_AGAIN: not now. Other results are the end of the target's connection.
- */
+/* RC_OK: something moved; RC_AGAIN: not now. Other results are final for the target's stream. */
 static enum rc send_head(struct exchange *x)
 {
     struct iovec v = {x->req.head + x->head_sent, x->req.head_bytes - x->head_sent};
@@ -278,8 +277,7 @@ static bool pump_up(struct exchange *x)
         }
         if (rc == RC_AGAIN)
             return true;
-        if (rc != RC_OK) { /* its answer may be there all the same */
-            x->target_done = x->target_done || x->answering;
+        if (rc != RC_OK) { /* pump_down() meets it when what came before has been passed on */
             x->keep = false;
             x->head_sent = x->req.head_bytes;
             x->allowed = 0;
