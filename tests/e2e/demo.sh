@@ -39,8 +39,9 @@ wait_for "route into the device" 10 sh -c "ip -n $C route get $TARGET | grep -q 
 inside "$C" ip route show default | sed 's/^/    /'
 
 note "TCP: curl fetches a file through it"
-sum=$(inside "$C" curl -s -m 20 "http://$TARGET/bytes/1000000" | sha256sum | cut -c1-64)
-want=$(inside "$T" curl -s "http://$TARGET/bytes/1000000" | sha256sum | cut -c1-64)
+inside "$C" curl -s -m 20 -o "$work/got" "http://$TARGET/bytes/1000000"
+sum="$(wc -c <"$work/got") $(sha256sum <"$work/got" | cut -c1-64)"
+want="1000000 $(inside "$T" curl -s "http://$TARGET/bytes/1000000" | sha256sum | cut -c1-64)"
 same "1,000,000 bytes by HTTP, same SHA-256" "$want" "$sum"
 echo "    the target saw: $(inside "$C" curl -s -m 10 "http://$TARGET/hello")"
 
@@ -60,7 +61,7 @@ echo "    server link:  $(ip -n "$C" -s link show eth0 | awk '/RX:/{getline; rx=
 note "Throughput, one stream down"
 bytes=1000000000
 a=$(cpu_ms "$pid_client") b=$(cpu_ms "$pid_server") t=$(date +%s%N)
-inside "$C" curl -s -m 120 -o /dev/null "http://$TARGET/bytes/$bytes" && ok "1 GB by HTTP"
+check "1 GB by HTTP" inside "$C" curl -sf -m 120 -o /dev/null "http://$TARGET/bytes/$bytes"
 awk -v n="$bytes" -v ms="$((($(date +%s%N) - t) / 1000000))" -v c="$(($(cpu_ms "$pid_client" | cut -d. -f1) - ${a%.*}))" -v s="$(($(cpu_ms "$pid_server" | cut -d. -f1) - ${b%.*}))" \
 	'BEGIN { printf "    %.2f Gbit/s; CPU seconds per GB: client %.2f, server %.2f\n", n * 8 / ms / 1e6, c / 1000 / (n / 1e9), s / 1000 / (n / 1e9) }'
 

@@ -161,8 +161,8 @@ finish() {
 	for n in "$C" "$S" "$T"; do ip netns del "$n" 2>/dev/null; done
 	rm -rf "$work"
 	echo "$passed passed, $failed failed"
-	[ "$failed" = 0 ]
-	exit
+	[ "$failed" = 0 ] && exit 0
+	exit 1 # said in so many words: a bare exit in a trap is the status from before it
 }
 trap finish EXIT
 trap 'exit 1' INT TERM
