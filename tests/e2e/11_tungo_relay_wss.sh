@@ -45,8 +45,18 @@ check "without a server no flow is connected" probe --seconds 5 error "$TARGET" 
 relay_up server ''
 wait_for "a new flow through the new server" 15 probe --seconds 5 echo "$TARGET" 1000 && ok "new flows work through the new server"
 check "50 flows through the new server" probe flows "$TARGET" 50 100000
-stop_pid "$pid_client" && same "client ended with status" 0 "$status"
-stop_pid "$pid_server" && same "server ended with status" 0 "$status"
+
+# --- an ordinary end under load: status 0, soon, and every flow hears of it
+rm -f "$work/live"
+start live "$C" python3 "$here/tests/tools/probe.py" live "$TARGET" 50 "$work/live"
+wait_for "50 living flows" 20 test -e "$work/live"
+since=$(date +%s%N)
+stop_pid "$pid_client" && same "client ended under load with status" 0 "$status"
+stop_pid "$pid_server" && same "server ended under load with status" 0 "$status"
+took=$((($(date +%s%N) - since) / 1000000))
+check "both within 4 s ($took ms)" [ $took -le 4000 ]
+wait_for "end of the flows" 15 ended "$pid_live" && ok "the flows of an ended client end"
+reap "$pid_live"
 
 # --- a relay server that is silent until the target speaks (GOST)
 for how in glue split; do
