@@ -42,6 +42,8 @@ static void finish(struct udp_tunnel *t, enum rc rc, const char *reason)
 static void on_reply(void *arg, const struct target *from, const void *data, size_t n)
 {
     struct udp_tunnel *t = arg;
+    if (!t->client) /* our reply has not left yet: the client would not know what this is */
+        return;
     enum rc rc = dgram_send(t->client, from, data, n); /* RC_AGAIN: it counted the drop */
     if (rc == RC_OK) {
         t->down_bytes += n;
