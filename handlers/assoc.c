@@ -7,7 +7,7 @@
 #include "core/wire/udptun.h"
 #include <stdlib.h>
 
-enum { PORT_TRIES = 64 };
+enum { PORT_TRIES = 64, STRANGERS_MAX = 64 /* dropped in one call */ };
 
 struct assoc {
     struct dgram dgram;
@@ -36,7 +36,7 @@ static enum rc assoc_recv(struct dgram *d, void *buf, size_t cap, size_t *ret_n,
     uint8_t atyp;
     size_t n;
 
-    for (;;) {
+    for (int i = 0; i < STRANGERS_MAX; i++) {
         enum rc rc = dgram_recv(a->udp, raw, sizeof raw, &n, &from);
         if (rc == RC_AGAIN) {
             a->readable = false;
@@ -55,6 +55,7 @@ static enum rc assoc_recv(struct dgram *d, void *buf, size_t cap, size_t *ret_n,
             memcpy(buf, payload.p, *ret_n);
         return RC_OK;
     }
+    return RC_AGAIN; /* still readable: it goes on when others had their turn */
 }
 
 static enum rc assoc_send(struct dgram *d, const struct target *to, const void *data, size_t n)

@@ -4,6 +4,7 @@
 #include "chain/router.h"
 #include "core/floor/mem.h"
 #include "dialworld.h"
+#include "handlers/assoc.h"
 #include "handlers/conn.h"
 #include <arpa/inet.h>
 
@@ -113,11 +114,50 @@ START_TEST(test_datagram_before_the_reply_is_out)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- strangers */
+
+/* Datagrams of strangers cost what they cost, but not the turn of everybody else. */
+START_TEST(test_association_gives_up_its_turn_when_strangers_flood_it)
+{
+    enum { FLOOD = 200 };
+    struct diag diag = {.rc = RC_OK};
+    struct dgram *d;
+    struct addr bound;
+    struct target from;
+    uint16_t own_port;
+    uint8_t buf[64];
+    size_t n;
+    world_start();
+    struct assoc_cfg cfg = {
+        .loop = loop, .local = loopback(AF_INET, 0), .peer = addr_v4("\x7f\0\0\2", 0)};
+    ck_assert_int_eq(assoc_open(&cfg, &d, &diag), RC_OK);
+    ck_assert_int_eq(dgram_local(d, &bound), RC_OK);
+    int own = udp_socket(&own_port); /* 127.0.0.1 is not the peer */
+    for (int i = 0; i < FLOOD; i++)
+        send_to(own, bound.port, "\0\0\0\1\x7f\0\0\1\0\7x", 11);
+    ck_assert_int_eq(dgram_open(d), RC_OK);
+    ck_assert_int_eq(dgram_recv(d, buf, sizeof buf, &n, &from), RC_AGAIN);
+    run_ms(10); /* its socket is heard of */
+    ck_assert_int_eq(dgram_recv(d, buf, sizeof buf, &n, &from), RC_AGAIN);
+    ck_assert_uint_gt(d->dropped, 0);
+    ck_assert_uint_lt(d->dropped, FLOOD);
+    for (int i = 0; i < FLOOD && d->dropped < FLOOD; i++) {
+        ck_assert_uint_eq(d->type->ready(d, STREAM_IN), STREAM_IN); /* it goes on by itself */
+        ck_assert_int_eq(dgram_recv(d, buf, sizeof buf, &n, &from), RC_AGAIN);
+    }
+    ck_assert_uint_eq(d->dropped, FLOOD);
+    close(own);
+    dgram_close(d);
+    world_stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("udptunnel");
     TCase *tc = tcase_create("udptunnel");
     tcase_add_test(tc, test_datagram_before_the_reply_is_out);
+    tcase_add_test(tc, test_association_gives_up_its_turn_when_strangers_flood_it);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
