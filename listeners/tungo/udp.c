@@ -171,6 +171,8 @@ static struct udp_pair *pair_of(struct tungo_udp *u, const struct addr *client,
         return p;
     if (!p)
         make_pair_room(u, s);
+    else if (p->dest) /* making room for another association may close this one */
+        udp_table_pair_bind(p, NULL, RC_LIMIT, now);
     if (!p)
         p = udp_table_pair_add(&u->table, s, dst, now);
     if (!p) {

@@ -322,6 +322,30 @@ START_TEST(test_an_empty_datagram_goes_apart_where_an_association_takes_none)
 }
 END_TEST
 
+/* Its old association is the one that has to go for the new one. */
+START_TEST(test_a_stale_pair_survives_the_eviction_of_its_association)
+{
+    char dst[32];
+    struct tungo_udp_stats st;
+
+    tungo_udp_configure(u, &(struct tungo_cfg){.udp_timeout_ms = 600});
+    come("10.0.0.2:1000", "8.8.8.8:9", "1", 1, 1);
+    turn_for(400);
+    come("10.0.0.2:1000", "9.9.9.9:9", "2", 1, 1); /* keeps the shared one alive */
+    all_fixed = true;
+    for (int i = 1; i < UDP_WAITING_PER_SOURCE; i++) {
+        (void)snprintf(dst, sizeof(dst), "8.8.9.%d:9", i);
+        come("10.0.0.2:1000", dst, "3", 1, 1);
+    }
+    turn_for(300);
+    told[0] = 0;
+    come("10.0.0.2:1000", "8.8.8.8:9", "4", 1, 1);
+    expect("?10.0.0.2:1000 8.8.8.8:9 1\ngone 0 0\nopen 7 fixed 8.8.8.8:9\n");
+    tungo_udp_stats(u, &st);
+    ck_assert_uint_eq(st.opening, UDP_WAITING_PER_SOURCE);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("tungo_udp");
@@ -343,6 +367,7 @@ int main(void)
     tcase_add_test(t, test_failing_to_open_later_ends_it);
     tcase_add_test(t, test_an_empty_datagram_goes_apart_where_an_association_takes_none);
     tcase_add_test(t, test_what_waited_goes_apart_when_only_single_destinations_are_served);
+    tcase_add_test(t, test_a_stale_pair_survives_the_eviction_of_its_association);
     suite_add_tcase(s, t);
     run_case(srunner_create(s), &failed);
     return failed != 0;
