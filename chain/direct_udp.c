@@ -77,7 +77,7 @@ static void end_waiting(struct waiting *w)
     while (w->first != NULL) {
         struct held *h = w->first;
         w->first = h->next;
-        d->held_bytes -= h->n;
+        d->held_bytes -= sizeof(*h) + h->n;
         free(h);
     }
     loop_free_later(d->dgram.loop, &w->deferred, free, w);
@@ -107,9 +107,10 @@ static enum rc hold(struct direct *d, const struct target *to, const void *data,
     struct waiting *w = d->names;
     while (w != NULL && !target_equal(&w->to, to))
         w = w->next;
-    if (d->held_bytes + n > HELD_MAX_BYTES || (w == NULL && d->n_names == NAMES_MAX))
+    size_t bytes = sizeof(struct held) + n; /* empty ones cost memory too */
+    if (d->held_bytes + bytes > HELD_MAX_BYTES || (w == NULL && d->n_names == NAMES_MAX))
         return RC_AGAIN;
-    struct held *h = malloc(sizeof(*h) + n);
+    struct held *h = malloc(bytes);
     if (h == NULL)
         return RC_AGAIN;
     *h = (struct held){.n = n};
@@ -136,7 +137,7 @@ static enum rc hold(struct direct *d, const struct target *to, const void *data,
     }
     *w->end = h;
     w->end = &h->next;
-    d->held_bytes += n;
+    d->held_bytes += bytes;
     return RC_OK;
 }
 

@@ -186,6 +186,27 @@ START_TEST(test_a_name_that_does_not_resolve_is_dropped)
 }
 END_TEST
 
+/* Each waits with a struct of its own, so it is not free. */
+START_TEST(test_empty_datagrams_for_a_name_are_capped_too)
+{
+    struct target t;
+    int held = 0;
+    world_start();
+    struct router *r = router_for(NULL);
+    r->resolver = resolver_new(&(struct resolver_cfg){
+        .loop = loop, .servers = "127.0.0.1:1", .timeout_ms = 150, .try_ms = 50});
+    ck_assert_int_eq(dial_to(r, NULL, true), RC_OK);
+    ck_assert(target_parse("nowhere.example:53", &t));
+    while (held < 100000 && dgram_send(got.d, &t, "", 0) == RC_OK)
+        held++;
+    ck_assert_int_gt(held, 10);
+    ck_assert_int_lt(held, 10000);
+    dgram_close(got.d);
+    router_free(r);
+    world_stop();
+}
+END_TEST
+
 /* ---------------------------------------------------------------- through nodes */
 
 static const struct {
@@ -521,6 +542,7 @@ int main(void)
     tcase_add_test(tc, test_direct_any_and_fixed);
     tcase_add_test(tc, test_fixed_hears_only_its_target);
     tcase_add_test(tc, test_a_name_that_does_not_resolve_is_dropped);
+    tcase_add_test(tc, test_empty_datagrams_for_a_name_are_capped_too);
     tcase_add_test(tc, test_one_hop_of_each_kind);
     tcase_add_test(tc, test_two_hops);
     tcase_add_test(tc, test_socks5_association);
