@@ -13,7 +13,8 @@
 #include <strings.h>
 
 enum {
-    ENTRIES_MAX = 256,
+    ENTRIES_MAX = 256, /* kept; more only while all of them are being asked for */
+    BUSY_MAX = 4096,
     BUCKETS = 64,
     LOCAL_TTL_MS = 1000, /* an answer of the hosts file: it may change */
     TTL_MIN_S = 1,
@@ -153,8 +154,11 @@ static struct resolver_entry *entry_of(struct resolver *r, const char *name)
     for (struct resolver_entry *e = r->buckets[b]; e != NULL; e = e->next)
         if (strcasecmp(e->name, name) == 0)
             return e;
-    if (strlen(name) > TARGET_NAME_MAX || (r->n_entries >= ENTRIES_MAX && !evict_one(r)))
+    if (strlen(name) > TARGET_NAME_MAX)
         return NULL;
+    for (int i = 0; i < 2 && r->n_entries >= ENTRIES_MAX; i++) /* two: back to the cap by and by */
+        if (!evict_one(r) && r->n_entries >= BUSY_MAX)
+            return NULL;
     struct resolver_entry *e = calloc(1, sizeof(*e));
     if (e == NULL)
         return NULL;

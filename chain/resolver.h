@@ -4,7 +4,8 @@
  * For names that this machine must resolve itself: node addresses and direct dials. Its sockets are
  * bound and marked as `so` says, so a default route into our own TUN does not swallow the question.
  * Nothing blocks. A and AAAA are asked at once and answers are given as they come. Answers are kept
- * by their TTL (at most 256 names); equal questions at the same time are asked once.
+ * by their TTL (256 names are kept, 4,096 asked for at once); equal questions at the same time are
+ * asked once.
  */
 #ifndef CHAIN_RESOLVER_H
 #define CHAIN_RESOLVER_H

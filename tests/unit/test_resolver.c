@@ -416,6 +416,23 @@ START_TEST(test_more_names_than_room)
 }
 END_TEST
 
+/* Questions under way are never dropped for others, and many may be. */
+START_TEST(test_many_names_at_once)
+{
+    struct resolver *r = setup("", 3000);
+    static struct asked a[1000];
+    char name[32];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "m%d.example", i);
+        ask(r, &a[i], name, true, false);
+    }
+    for (int i = 0; i < 1000; i++)
+        resolve_cancel(&a[i].q);
+    open_questions = 0;
+    finish(r);
+}
+END_TEST
+
 static struct asked after_change;
 static struct resolver *changing;
 static void on_changed(struct timer *timer)
@@ -478,6 +495,7 @@ int main(void)
     tcase_add_test(tc, test_hosts_file_and_localhost);
     tcase_add_test(tc, test_cancel_and_free_with_open_questions);
     tcase_add_test(tc, test_more_names_than_room);
+    tcase_add_test(tc, test_many_names_at_once);
     tcase_add_test(tc, test_a_changed_resolv_conf_is_read_again);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
