@@ -227,6 +227,8 @@ static enum rc push_connect(struct connector *c, struct stream *s, const struct 
     if (h != NULL && out != NULL)
         rc = http1_format_connect(&req, out, REQUEST_MAX_BYTES, &h->out_n);
     if (rc != RC_OK) {
+        if (out != NULL)
+            secret_wipe(out, REQUEST_MAX_BYTES); /* the credentials may stand in it */
         free(h);
         free(out);
         return rc;

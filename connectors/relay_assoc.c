@@ -54,14 +54,12 @@ enum rc relay_node_request(const struct relay_node *n, enum relay_cmd cmd, bool 
                                 .has_addr = true,
                                 .target = *t};
     enum rc rc = relay_format_request(&req, buf, sizeof(buf), &len);
-    if (rc != RC_OK)
-        return rc;
-    unsigned char *copy = malloc(len);
+    unsigned char *copy = rc == RC_OK ? malloc(len) : NULL;
     if (copy != NULL)
         memcpy(copy, buf, len);
-    secret_wipe(buf, len);
+    secret_wipe(buf, sizeof(buf)); /* also what a failed attempt left */
     if (copy == NULL)
-        return RC_NOMEM;
+        return rc != RC_OK ? rc : RC_NOMEM;
     *ret_buf = copy;
     *ret_n = len;
     return RC_OK;
