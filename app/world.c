@@ -111,6 +111,8 @@ static struct node *build_node(struct builder *b, const struct conf_node *c)
         .user = c->connector.auth.given ? c->connector.auth.user : NULL,
         .password = c->connector.auth.given ? c->connector.auth.password : NULL,
         .so = {.interface = or_null(c->interface), .mark = c->mark},
+        .hosts = names_hosts(&b->w->names, c->hosts),
+        .nameservers = names_resolver(&b->w->names, c->resolver),
         .marker = {.max_fails = c->max_fails,
                    .fail_timeout_ms = c->fail_timeout_ms,
                    .weight = (int)c->weight,
@@ -262,6 +264,8 @@ static enum rc build_parts(struct builder *b, const struct conf_service *c, stru
         .so = {.interface = or_null(c->interface), .mark = c->mark},
         .retries = (int)c->retries,
         .dial_timeout_ms = (uint32_t)c->options.dial_timeout_ms,
+        .hosts = names_hosts(&b->w->names, c->hosts),
+        .nameservers = names_resolver(&b->w->names, c->resolver),
     };
     const struct value *tls = c->listener.tls ? c->listener.tls : b->cfg->tls;
 
@@ -319,8 +323,12 @@ enum rc world_build(struct loop *loop, const struct config *cfg, struct world *w
         rc = out_of_memory(&b);
         w->n_services = w->n_chains = w->n_hops = 0;
     }
+    if (rc == RC_OK)
+        rc = names_build(&w->names, cfg, diag);
     for (size_t i = 0; i < w->n_chains && rc == RC_OK; i++)
         rc = build_chain(&b, &cfg->chains[i], &w->chains[i]);
+    if (rc == RC_OK)
+        names_set_chains(&w->names, w->chains);
     for (size_t i = 0; i < w->n_services && rc == RC_OK; i++)
         rc = build_service(&b, &cfg->services[i], &w->services[i]);
     problems_done(&b.problems);
@@ -333,6 +341,7 @@ void world_done(struct world *w)
 {
     for (size_t i = w->n_services; i-- > 0;)
         service_free(w->services[i]);
+    names_done(&w->names);
     for (size_t i = 0; i < w->n_chains; i++)
         chain_unref(w->chains[i]);
     for (size_t i = 0; i < w->n_hops; i++)

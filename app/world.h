@@ -6,6 +6,7 @@
 #ifndef APP_WORLD_H
 #define APP_WORLD_H
 
+#include "app/names.h"
 #include "app/service.h"
 
 struct chain;
@@ -21,6 +22,7 @@ struct world {
     size_t n_chains;
     struct hop **hops; /* top-level ones, shared by chains */
     size_t n_hops;
+    struct names names;
 };
 
 /* Builds everything, opens nothing. On failure the reason (with its place) is in diag and w is

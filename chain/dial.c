@@ -15,6 +15,7 @@
 #include "core/dgram.h"
 #include "core/stream.h"
 #include <stdlib.h>
+#include <string.h>
 
 /* ---------------------------------------------------------------- the end */
 
@@ -95,7 +96,7 @@ void dial_cancel(struct dial *d)
  * it does not want us or does not speak its protocol (gost-config.md 7.2). */
 static struct node *culprit(const struct dial *d, enum rc rc)
 {
-    if (dial_is_direct(d) || rc == RC_NOMEM || rc == RC_UNSUPPORTED)
+    if (d->state == ST_NAME || dial_is_direct(d) || rc == RC_NOMEM || rc == RC_UNSUPPORTED)
         return NULL;
     if (d->state == ST_CONNECT || d->state == ST_NODE || rc == RC_AUTH || rc == RC_PROTO)
         return d->route.nodes[d->at];
@@ -140,6 +141,7 @@ static void on_deadline(struct timer *timer)
     enum rc rc = d->race != NULL ? eyeballs_why(d->race, true, &why) : RC_OK;
     static const char *const waited_for[] = {
         [ST_START] = "nothing",
+        [ST_NAME] = "the resolver",
         [ST_CONNECT] = "a connection",
         [ST_NODE] = "its handshake",
         [ST_TARGET] = "its answer about the target",
@@ -176,29 +178,21 @@ static enum rc ask_direct(struct dial *d)
     return RC_UNSUPPORTED;
 }
 
-static void on_start(struct job *job)
+/* Which nodes, now that all is known about the target that will be. */
+static void choose(struct dial *d)
 {
-    struct dial *d = (struct dial *)((char *)job - offsetof(struct dial, job));
     struct router *r = d->router;
     bool udp = d->done_dgram != NULL;
     d->state = ST_START;
-    d->diag = (struct diag){.rc = RC_OK};
-    d->started_ms = 0;
-    d->at = d->route.n;
-    if (!timer_start(&d->deadline, r->dial_timeout_ms)) {
-        dial_fail(d, RC_NOMEM, NULL);
-        return;
-    }
     if (r->chain != NULL && !d->udp_again) {
         unsigned need =
             dial_is_anywhere(d) ? CONNECTOR_UDP_ANY : CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED;
-        enum rc rc = chain_route(
-            r->chain,
-            &(struct hop_ask){.network = udp ? "udp" : "tcp",
-                              .target = dial_is_anywhere(d) ? &d->req.first : &d->req.target,
-                              .hash = hash_client(&d->req.client),
-                              .udp = udp ? need : 0},
-            &d->route, &d->diag);
+        enum rc rc = chain_route(r->chain,
+                                 &(struct hop_ask){.network = udp ? "udp" : "tcp",
+                                                   .target = &d->asked,
+                                                   .hash = hash_client(&d->req.client),
+                                                   .udp = udp ? need : 0},
+                                 &d->route, &d->diag);
         d->at = d->route.n;
         if (rc != RC_OK) {
             dial_fail(d, rc, NULL);
@@ -223,6 +217,65 @@ static void on_start(struct job *job)
         }
     }
     dial_connect_first(d);
+}
+
+void dial_told(struct dial *d, enum rc rc, const struct addr *v, int n, bool last)
+{
+    if (n == 0 && !last)
+        return;
+    struct diag why = d->diag;
+    d->diag.rc = RC_OK;
+    resolve_cancel(&d->resolve);
+    if (n == 0) {
+        dial_fail(d, rc, &why);
+        return;
+    }
+    uint16_t port = d->req.target.addr.port;
+    d->n_known = n < RESOLVE_ADDRS_MAX ? n : RESOLVE_ADDRS_MAX;
+    memcpy(d->known, v, (size_t)d->n_known * sizeof(*v));
+    struct addr first = v[0];
+    first.port = port;
+    d->asked.addr = first;
+    target_from_addr(&d->sent, &first);
+    choose(d);
+}
+
+static void on_start(struct job *job)
+{
+    struct dial *d = (struct dial *)((char *)job - offsetof(struct dial, job));
+    struct router *r = d->router;
+    d->state = ST_START;
+    d->diag = (struct diag){.rc = RC_OK};
+    d->started_ms = 0;
+    d->at = d->route.n;
+    if (!timer_start(&d->deadline, r->dial_timeout_ms)) {
+        dial_fail(d, RC_NOMEM, NULL);
+        return;
+    }
+    if (d->udp_again) {
+        choose(d);
+        return;
+    }
+    d->asked = router_told(r, dial_is_anywhere(d) ? &d->req.first : &d->req.target);
+    d->sent = d->req.target;
+    d->n_known = 0;
+    bool ours = r->hosts != NULL || r->nameservers != NULL;
+    if (!ours || !target_is_name(&d->req.target)) {
+        choose(d);
+        return;
+    }
+    if (router_resolver(r) == NULL) {
+        dial_fail(d, RC_NOMEM, NULL);
+        return;
+    }
+    if (!resolver_claims(r->resolver, d->req.target.name)) {
+        choose(d);
+        return;
+    }
+    d->state = ST_NAME;
+    if (!resolve_start(r->resolver, &d->resolve, d->req.target.name, !d->req.v6_only,
+                       !d->req.v4_only, &d->diag))
+        dial_fail(d, RC_NOMEM, NULL);
 }
 
 struct dial *dial_new(struct router *r, const struct dial_req *req, dial_done_fn *done,

@@ -20,12 +20,15 @@ struct router {
     int retries;
     uint32_t dial_timeout_ms;
     bool prefer_ipv6;
-    struct resolver *resolver; /* of direct dials; made with the first name */
+    struct hosts_table *hosts;
+    struct nameservers *nameservers;
+    struct resolver *resolver; /* of targets; made with the first name */
     struct dial *dials;        /* under way */
 };
 
 enum dial_state {
     ST_START,   /* its turn on the loop */
+    ST_NAME,    /* the target's address, by the service's hosts or resolver */
     ST_CONNECT, /* the name and the connection of the first server */
     ST_NODE,    /* the floors of node `at` */
     ST_TARGET,  /* the last node's word about the target */
@@ -36,6 +39,10 @@ struct dial {
     struct router *router;
     struct dial *next, **link; /* in the router's list */
     struct dial_req req;
+    struct target asked; /* the target as rules see it: name and address, as far as known */
+    struct target sent;  /* as the last node is told: an address once the service resolved it */
+    struct addr known[RESOLVE_ADDRS_MAX]; /* what the service resolved it to */
+    int n_known;
     dial_done_fn *done;
     dial_dgram_fn *done_dgram; /* one of the two is set */
     void *arg;
@@ -72,6 +79,9 @@ static inline bool dial_is_anywhere(const struct dial *d) /* datagrams to whom t
 
 struct resolver *router_resolver(struct router *r); /* NULL: no memory */
 
+/* The target with its address beside its name, as far as that is known by now. */
+struct target router_told(struct router *r, const struct target *t);
+
 /* The request starts with the loop's next round of jobs. NULL: no memory. */
 struct dial *dial_new(struct router *r, const struct dial_req *req, dial_done_fn *done,
                       dial_dgram_fn *done_dgram, void *arg);
@@ -83,6 +93,8 @@ void dial_end(struct dial *d, enum rc rc);
 void dial_fail(struct dial *d, enum rc rc, const struct diag *why);
 void dial_finish(struct dial *d, enum rc rc);
 
+/* The service's word about the target's name. */
+void dial_told(struct dial *d, enum rc rc, const struct addr *v, int n, bool last);
 void dial_connect_first(struct dial *d);
 resolve_fn dial_resolved; /* of d->resolve */
 /* An address for a name that the last node's connector can't carry; n == 0: rc and d->diag say why.

@@ -33,7 +33,7 @@ static struct resolver *first_resolver(struct dial *d)
 
 static const struct target *first_target(const struct dial *d)
 {
-    return !dial_is_direct(d) ? &d->route.nodes[d->at]->target : &d->req.target;
+    return !dial_is_direct(d) ? &d->route.nodes[d->at]->target : &d->sent;
 }
 
 static void on_connected(void *arg, enum rc rc, int fd, const struct addr *peer)
@@ -136,6 +136,10 @@ static bool is_wanted(const struct dial *d, const struct addr *a)
 void dial_resolved(struct resolve *q, enum rc rc, const struct addr *v, int n, bool last)
 {
     struct dial *d = (struct dial *)((char *)q - offsetof(struct dial, resolve));
+    if (d->state == ST_NAME) {
+        dial_told(d, rc, v, n, last);
+        return;
+    }
     if (d->naming) {
         dial_named(d, rc, v, n);
         return;
@@ -160,6 +164,10 @@ void dial_connect_first(struct dial *d)
     if (!dial_is_direct(d) && !d->route.nodes[d->at]->addr_ok) {
         (void)diag_set(&why, RC_INVALID, "the address is not host:port");
         dial_fail(d, RC_INVALID, &why);
+        return;
+    }
+    if (dial_is_direct(d) && d->n_known > 0) {
+        have_addrs(d, d->known, d->n_known, true);
         return;
     }
     if (target_is_name(t)) {

@@ -38,7 +38,7 @@ static void ask_dgram(struct dial *d)
     d->state = ST_DGRAM;
     d->stream = NULL;
     stream_want(s, 0, NULL, NULL);
-    enum rc rc = n->connector.type->dgram(&n->connector, s, fixed ? &d->req.target : NULL,
+    enum rc rc = n->connector.type->dgram(&n->connector, s, fixed ? &d->sent : NULL,
                                           behind ? NULL : &n->so, &d->dgram);
     if (rc != RC_OK) {
         d->dgram = NULL;
@@ -74,7 +74,7 @@ static enum rc push_more(struct dial *d, const struct addr *known)
     struct node *n = d->route.nodes[d->at];
     int next = next_node(d);
     struct node *m = next < d->route.n ? d->route.nodes[next] : NULL;
-    struct target t = m != NULL ? m->target : d->req.target;
+    struct target t = m != NULL ? m->target : d->sent;
     if (m != NULL && !m->addr_ok) {
         d->at = next;
         return diag_set(&d->diag, RC_INVALID, "node %s: \"%s\" is not host:port", m->name, m->addr);
@@ -84,6 +84,13 @@ static enum rc push_more(struct dial *d, const struct addr *known)
         uint16_t port = t.addr.port;
         t.addr = *known;
         t.addr.port = port;
+    }
+    /* A node whose configuration names a resolver or hosts is asked for by its address. */
+    struct resolver *own =
+        known == NULL && m != NULL && target_is_name(&t) ? node_own_resolver(m) : NULL;
+    if (own != NULL && resolver_claims(own, t.name)) {
+        d->naming = true;
+        return resolve_start(own, &d->resolve, t.name, true, true, &d->diag) ? RC_NAME : RC_NOMEM;
     }
     enum rc rc = n->connector.type->push(&n->connector, d->stream, &t);
     if (rc == RC_NAME && known == NULL && target_is_name(&t)) {

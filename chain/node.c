@@ -1,5 +1,7 @@
 /* chain/node.c - building and letting go of a node; see the header for what it remembers. */
 #include "chain/node.h"
+#include "chain/hosts_table.h"
+#include "chain/nameserver.h"
 #include "chain/resolver.h"
 #include "core/loop.h"
 #include <stdlib.h>
@@ -62,6 +64,8 @@ struct node *node_new(const struct node_cfg *cfg, struct diag *diag)
                        .bypassed = cfg->bypassed,
                        .bypassed_arg = cfg->bypassed_arg};
     n->marker.fails = 0;
+    n->hosts = cfg->hosts != NULL ? hosts_table_ref(cfg->hosts) : NULL;
+    n->nameservers = cfg->nameservers != NULL ? nameservers_ref(cfg->nameservers) : NULL;
     if (n->name == NULL || n->addr == NULL || !sockopts_copy(&cfg->so, &n->so)) {
         (void)diag_set(diag, RC_NOMEM, "node %s: no memory", cfg->name);
         goto fail;
@@ -137,6 +141,8 @@ void node_unref(struct node *n)
     free(n->connector.cfg);
     free(n->dialer.cfg);
     resolver_unref(n->resolver);
+    hosts_table_unref(n->hosts);
+    nameservers_unref(n->nameservers);
     free(n->name);
     free(n->addr);
     sockopts_drop(&n->so);
@@ -158,8 +164,14 @@ unsigned node_udp(const struct node *n)
 struct resolver *node_resolver(struct node *n)
 {
     if (n->resolver == NULL)
-        n->resolver = resolver_new(&(struct resolver_cfg){.loop = n->loop, .so = n->so});
+        n->resolver = resolver_new(&(struct resolver_cfg){
+            .loop = n->loop, .so = n->so, .table = n->hosts, .nameservers = n->nameservers});
     return n->resolver;
+}
+
+struct resolver *node_own_resolver(struct node *n)
+{
+    return n->hosts != NULL || n->nameservers != NULL ? node_resolver(n) : NULL;
 }
 
 void node_remember(struct node *n, const struct addr *v, int count)

@@ -15,7 +15,9 @@
 #include "core/os.h"
 #include "dialers/dialer.h"
 
+struct hosts_table;
 struct loop;
+struct nameservers;
 struct resolver;
 
 /* Does a rule exclude this target? network: "tcp" or "udp". Not asked for an empty target. */
@@ -32,8 +34,10 @@ struct node_cfg {
     const struct tls_cfg *dialer_tls;
     const char *user, *password; /* of the connector; NULL: none */
     struct sockopts so;          /* the node's own, else its hop's */
-    struct marker marker;        /* max_fails, fail_timeout_ms, weight, backup */
-    bypassed_fn *bypassed;       /* NULL: no rule. bypassed_arg must outlive the node */
+    struct hosts_table *hosts;   /* of its address; NULL: none. Referenced, as the next */
+    struct nameservers *nameservers;
+    struct marker marker;  /* max_fails, fail_timeout_ms, weight, backup */
+    bypassed_fn *bypassed; /* NULL: no rule. bypassed_arg must outlive the node */
     void *bypassed_arg;
 };
 
@@ -52,6 +56,8 @@ struct node {
     struct marker marker;
     bypassed_fn *bypassed;
     void *bypassed_arg;
+    struct hosts_table *hosts;
+    struct nameservers *nameservers;
     struct resolver *resolver;         /* made when the address is a name */
     struct addr known[NODE_ADDRS_MAX]; /* what the name last resolved to, with port */
     int n_known;
@@ -72,6 +78,8 @@ bool node_is_direct(const struct node *n);
 unsigned node_udp(const struct node *n);
 /* The node's resolver (bound and marked as the node says); NULL: no memory. */
 struct resolver *node_resolver(struct node *n);
+/* The same when hosts or nameservers were given, else NULL. */
+struct resolver *node_own_resolver(struct node *n);
 void node_remember(struct node *n, const struct addr *v, int count);
 bool node_has_addr(const struct node *n, const struct addr *a); /* with port */
 

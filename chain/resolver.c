@@ -8,6 +8,8 @@
 #include "chain/resolver.h"
 #include "chain/asker.h"
 #include "chain/hosts.h"
+#include "chain/hosts_table.h"
+#include "chain/resolver_set.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -27,8 +29,9 @@ enum { V4, V6, FAMILIES };
 
 struct answer {
     struct resolver_entry *entry;
-    bool asked; /* c-ares has the question */
+    bool asked; /* somebody has the question */
     bool known;
+    bool other; /* not asked for: the other family was found */
     uint64_t until_ms;
     enum rc rc; /* RC_OK, also for "no address of this family" when the name exists */
     const char *why;
@@ -51,6 +54,8 @@ struct resolver {
     struct loop *loop;
     struct asker *asker;
     struct hosts *hosts; /* NULL: none */
+    struct hosts_table *table;
+    struct resolver_set *set; /* instead of the asker and hosts; NULL: none */
     uint32_t timeout_ms;
     struct resolver_entry *buckets[BUCKETS];
     int n_entries;
@@ -73,12 +78,21 @@ struct resolver *resolver_new(const struct resolver_cfg *cfg)
         .resolv_path = cfg->resolv_path != NULL ? cfg->resolv_path : "/etc/resolv.conf",
         .try_ms = cfg->try_ms > 0 ? cfg->try_ms : TRY_MS});
     const char *hosts = cfg->hosts_path != NULL ? cfg->hosts_path : "/etc/hosts";
+    if (cfg->nameservers != NULL) {
+        hosts = "";
+        r->set = resolver_set_new(cfg->loop, cfg->nameservers, &cfg->so);
+    }
+    if (cfg->table != NULL)
+        r->table = hosts_table_ref(cfg->table);
     if (hosts[0] != 0)
         r->hosts = hosts_new(hosts);
-    if (r->asker == NULL || (hosts[0] != 0 && r->hosts == NULL)) {
+    if (r->asker == NULL || (hosts[0] != 0 && r->hosts == NULL) ||
+        (cfg->nameservers != NULL && r->set == NULL)) {
         resolver_unref(r);
         return NULL;
     }
+    if (r->set != NULL && cfg->timeout_ms == 0)
+        r->timeout_ms = resolver_set_timeout_ms(r->set);
     return r;
 }
 
@@ -101,6 +115,7 @@ void resolver_unref(struct resolver *r)
     if (r == NULL || --r->refs > 0)
         return;
     asker_free(r->asker); /* first: no answer comes after this */
+    resolver_set_free(r->set);
     for (int b = 0; b < BUCKETS; b++) {
         while (r->buckets[b] != NULL) {
             struct resolver_entry *e = r->buckets[b];
@@ -109,6 +124,7 @@ void resolver_unref(struct resolver *r)
         }
     }
     hosts_free(r->hosts);
+    hosts_table_unref(r->table);
     free(r);
 }
 
@@ -172,16 +188,17 @@ static struct resolver_entry *entry_of(struct resolver *r, const char *name)
     return e;
 }
 
-/* The hosts file, and "localhost" (RFC 6761 6.3): both families are then known. */
+/* The table, the hosts file, and "localhost" (RFC 6761 6.3): both families are then known. */
 static bool answer_here(struct resolver_entry *e)
 {
     struct resolver *r = e->resolver;
     struct addr v[2 * RESOLVE_ADDRS_MAX];
     uint64_t now = loop_now_ms(r->loop);
     size_t len = strlen(e->name);
-    int n = r->hosts != NULL
-                ? hosts_lookup(r->hosts, e->name, now, v, (int)(sizeof(v) / sizeof(v[0])))
-                : 0;
+    int cap = (int)(sizeof(v) / sizeof(v[0]));
+    int n = r->table != NULL ? hosts_table_lookup(r->table, e->name, now, v, cap) : 0;
+    if (n == 0 && r->hosts != NULL)
+        n = hosts_lookup(r->hosts, e->name, now, v, cap);
     if (n == 0 && (strcasecmp(e->name, "localhost") == 0 ||
                    (len > 10 && strcasecmp(e->name + len - 10, ".localhost") == 0))) {
         (void)addr_parse_ip("127.0.0.1", 9, &v[0]);
@@ -193,6 +210,7 @@ static bool answer_here(struct resolver_entry *e)
     for (int f = 0; f < FAMILIES; f++) {
         struct answer *a = &e->answers[f];
         a->known = true;
+        a->other = false;
         a->rc = RC_OK;
         a->until_ms = now + LOCAL_TTL_MS;
         a->n = 0;
@@ -206,7 +224,7 @@ static bool answer_here(struct resolver_entry *e)
 static bool is_fresh(const struct resolver_entry *e, int f)
 {
     const struct answer *a = &e->answers[f];
-    return a->known && loop_now_ms(e->resolver->loop) < a->until_ms;
+    return a->known && !a->asked && loop_now_ms(e->resolver->loop) < a->until_ms;
 }
 
 /* ---------------------------------------------------------------- answers */
@@ -217,27 +235,52 @@ static void wake_waiters(struct resolver_entry *e)
         job_post(e->resolver->loop, &q->job);
 }
 
-static void on_answer(void *arg, enum rc rc, const char *why, const struct addr *v, int n,
-                      uint32_t ttl_s)
+/* keep_ms 0: it serves those who wait now; the next one asks again. */
+static void have_answer(struct answer *a, enum rc rc, const char *why, const struct addr *v, int n,
+                        uint64_t keep_ms)
 {
-    struct answer *a = arg;
     struct resolver_entry *e = a->entry;
-    a->asked = false;
+    a->asked = a->other = false;
     a->known = true;
     a->rc = rc;
     a->why = why;
     a->n = n < RESOLVE_ADDRS_MAX ? n : RESOLVE_ADDRS_MAX;
     if (a->n > 0)
         memcpy(a->v, v, (size_t)a->n * sizeof(*v));
+    a->until_ms = loop_now_ms(e->resolver->loop) + keep_ms;
+    if (!e->answers[V4].asked && !e->answers[V6].asked)
+        timer_stop(&e->deadline);
+    wake_waiters(e);
+}
+
+static void on_answer(void *arg, enum rc rc, const char *why, const struct addr *v, int n,
+                      uint32_t ttl_s)
+{
     if (ttl_s < TTL_MIN_S)
         ttl_s = TTL_MIN_S;
     if (ttl_s > TTL_MAX_S)
         ttl_s = TTL_MAX_S;
-    /* A failure serves those who wait now; the next one asks again. */
-    a->until_ms = loop_now_ms(e->resolver->loop) + (a->n > 0 ? ttl_s * UINT64_C(1000) : 0);
-    if (!e->answers[V4].asked && !e->answers[V6].asked)
-        timer_stop(&e->deadline);
-    wake_waiters(e);
+    have_answer(arg, rc, why, v, n, n > 0 ? ttl_s * UINT64_C(1000) : 0);
+}
+
+static unsigned mask_of(int f)
+{
+    return f == V4 ? FAMILY_V4 : FAMILY_V6;
+}
+
+/* The set's answer for all families that it was asked for: the addresses are of one of them. */
+static void on_set_answer(void *arg, unsigned families, enum rc rc, const char *why,
+                          const struct addr *v, int n, uint64_t keep_ms)
+{
+    struct resolver_entry *e = arg;
+    for (int f = 0; f < FAMILIES; f++) {
+        struct answer *a = &e->answers[f];
+        bool found = n > 0 && v[0].family == family_of[f];
+        if ((families & mask_of(f)) == 0)
+            continue;
+        have_answer(a, rc, why, v, found ? n : 0, keep_ms);
+        a->other = n > 0 && !found;
+    }
 }
 
 static void on_deadline(struct timer *timer)
@@ -318,6 +361,34 @@ void resolve_init(struct resolve *q, resolve_fn *fn)
     job_init(&q->job, on_waiter);
 }
 
+static void ask_set(struct resolver_entry *e, unsigned wanted)
+{
+    struct resolver *r = e->resolver;
+    unsigned need = 0;
+    for (int f = 0; f < FAMILIES; f++) {
+        struct answer *a = &e->answers[f];
+        if ((wanted & 1u << f) == 0 || (is_fresh(e, f) && !(a->other && wanted == 1u << f)))
+            continue;
+        a->known = false;
+        if (!a->asked)
+            need |= mask_of(f);
+        a->asked = true;
+    }
+    if (need == 0)
+        return;
+    if (timer_is_running(&e->deadline) || timer_start(&e->deadline, r->timeout_ms))
+        resolver_set_ask(r->set, e->name, need, on_set_answer, e);
+    else
+        on_set_answer(e, need, RC_NOMEM, "no memory", NULL, 0, 0);
+}
+
+bool resolver_claims(struct resolver *r, const char *name)
+{
+    struct addr a;
+    return r->set != NULL || (r->table != NULL &&
+                              hosts_table_lookup(r->table, name, loop_now_ms(r->loop), &a, 1) > 0);
+}
+
 bool resolve_start(struct resolver *r, struct resolve *q, const char *name, bool v4, bool v6,
                    struct diag *diag)
 {
@@ -338,10 +409,14 @@ bool resolve_start(struct resolver *r, struct resolve *q, const char *name, bool
         e->waiters->link = &q->next;
     e->waiters = q;
     job_post(r->loop, &q->job);
-    if (is_fresh(e, V4) && is_fresh(e, V6))
+    if (r->set == NULL && is_fresh(e, V4) && is_fresh(e, V6))
         return true;
     if (answer_here(e))
         return true;
+    if (r->set != NULL) {
+        ask_set(e, q->wanted);
+        return true;
+    }
     for (int f = 0; f < FAMILIES; f++) {
         struct answer *a = &e->answers[f];
         if ((q->wanted & 1u << f) == 0 || is_fresh(e, f))

@@ -1,8 +1,10 @@
-/* chain/resolver.h - names to addresses by the machine's own resolver: the hosts file, then DNS by
- * c-ares on the loop. DESIGN 7, RFC 8305 section 3.
+/* chain/resolver.h - names to addresses: by what `hosts` and `resolver` of a service or node name
+ * (gost-config.md 3.12), else by the machine's own resolver: the hosts file, then DNS by c-ares on
+ * the loop. DESIGN 7, RFC 8305 section 3.
  *
- * For names that this machine must resolve itself: node addresses and direct dials. Its sockets are
- * bound and marked as `so` says, so a default route into our own TUN does not swallow the question.
+ * For names that this machine must resolve itself: node addresses, direct dials, and the targets of
+ * a service that says so. Its sockets are bound and marked as `so` says, so a default route into
+ * our own TUN does not swallow the question.
  * Nothing blocks. A and AAAA are asked at once and answers are given as they come. Answers are kept
  * by their TTL (256 names are kept, 4,096 asked for at once); equal questions at the same time are
  * asked once.
@@ -15,17 +17,22 @@
 #include "core/os.h"
 #include "core/rc.h"
 
+struct hosts_table;
+struct nameservers;
 struct resolver;
 struct resolver_entry;
 
 struct resolver_cfg {
     struct loop *loop;
-    struct sockopts so;      /* strings are copied */
-    const char *servers;     /* "192.0.2.1,[2001:db8::1]:5353"; NULL: those of resolv_path */
-    const char *hosts_path;  /* NULL: /etc/hosts; "": none */
-    const char *resolv_path; /* NULL: /etc/resolv.conf; watched: read again when it has changed */
-    uint32_t timeout_ms;     /* of a question, all servers and repeats; 0: 10,000 */
-    uint32_t try_ms;         /* first wait for one server, doubled with each round; 0: 2,000 */
+    struct sockopts so;        /* strings are copied */
+    const char *servers;       /* "192.0.2.1,[2001:db8::1]:5353"; NULL: those of resolv_path */
+    const char *hosts_path;    /* NULL: /etc/hosts; "": none */
+    const char *resolv_path;   /* NULL: /etc/resolv.conf; watched: read again when it has changed */
+    uint32_t timeout_ms;       /* of a question, all servers and repeats; 0: 10,000, or as the
+                                  nameservers say */
+    uint32_t try_ms;           /* first wait for one server, doubled with each round; 0: 2,000 */
+    struct hosts_table *table; /* asked first; NULL: none. Referenced, as the next */
+    struct nameservers *nameservers; /* instead of the hosts file and c-ares; NULL: those */
 };
 struct resolver *resolver_new(const struct resolver_cfg *cfg); /* NULL: no memory */
 struct resolver *resolver_ref(struct resolver *r);
@@ -56,6 +63,9 @@ bool resolve_start(struct resolver *r, struct resolve *q, const char *name, bool
                    struct diag *diag);
 void resolve_cancel(struct resolve *q); /* fn does not come any more; fine when idle */
 
+/* Must the name be resolved here, whoever could do it further on? That is so with nameservers, and
+ * for a name in the table. */
+bool resolver_claims(struct resolver *r, const char *name);
 /* What is known without asking anybody: the count of addresses, 0: ask. */
 int resolver_peek(struct resolver *r, const char *name, struct addr *v, int cap);
 

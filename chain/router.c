@@ -1,5 +1,7 @@
 /* chain/router.c - a service's way out: its chain, its own sockets' options, its requests. */
 #include "chain/dial.h"
+#include "chain/hosts_table.h"
+#include "chain/nameserver.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,8 @@ struct router *router_new(const struct router_cfg *cfg)
         return NULL;
     }
     r->chain = cfg->chain != NULL ? chain_ref(cfg->chain) : NULL;
+    r->hosts = cfg->hosts != NULL ? hosts_table_ref(cfg->hosts) : NULL;
+    r->nameservers = cfg->nameservers != NULL ? nameservers_ref(cfg->nameservers) : NULL;
     return r;
 }
 
@@ -30,6 +34,8 @@ void router_free(struct router *r)
     while (r->dials != NULL)
         dial_end(r->dials, RC_CANCELED);
     resolver_unref(r->resolver);
+    hosts_table_unref(r->hosts);
+    nameservers_unref(r->nameservers);
     chain_unref(r->chain);
     sockopts_drop(&r->so);
     free(r->service);
@@ -39,7 +45,8 @@ void router_free(struct router *r)
 struct resolver *router_resolver(struct router *r)
 {
     if (r->resolver == NULL)
-        r->resolver = resolver_new(&(struct resolver_cfg){.loop = r->loop, .so = r->so});
+        r->resolver = resolver_new(&(struct resolver_cfg){
+            .loop = r->loop, .so = r->so, .table = r->hosts, .nameservers = r->nameservers});
     return r->resolver;
 }
 
@@ -70,11 +77,24 @@ static size_t add_text(char *buf, size_t cap, size_t at, const struct hop *h,
     return at + (n > 0 ? (size_t)n : 0);
 }
 
+struct target router_told(struct router *r, const struct target *t)
+{
+    struct target both = *t;
+    struct addr a;
+    if ((r->hosts == NULL && r->nameservers == NULL) || !target_is_name(t) ||
+        router_resolver(r) == NULL || resolver_peek(r->resolver, t->name, &a, 1) == 0)
+        return both;
+    both.addr = a;
+    both.addr.port = t->addr.port;
+    return both;
+}
+
 enum rc router_udp_route(struct router *r, const struct target *t, struct udp_route *ret_route,
                          struct diag *diag)
 {
     struct udp_route route = {.id = 0};
-    struct hop_ask ask = {.network = "udp", .target = t};
+    struct target both = router_told(r, t);
+    struct hop_ask ask = {.network = "udp", .target = &both};
     unsigned udp = 0;
     uint32_t id = 2166136261u;
     size_t at = 0;

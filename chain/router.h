@@ -16,6 +16,8 @@
 struct chain;
 struct dgram;
 struct dial;
+struct hosts_table;
+struct nameservers;
 struct resolver;
 struct router;
 struct stream;
@@ -28,6 +30,10 @@ struct router_cfg {
     int retries;              /* extra attempts */
     uint32_t dial_timeout_ms; /* per attempt; 0: 15,000 */
     bool prefer_ipv6;
+    /* Names of targets are resolved by these before the chain (gost-config.md 3.12). Referenced;
+     * NULL: none. */
+    struct hosts_table *hosts;
+    struct nameservers *nameservers;
 };
 struct router *router_new(const struct router_cfg *cfg); /* NULL: no memory */
 void router_free(struct router *r); /* pending dials end with RC_CANCELED before it returns */

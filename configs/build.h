@@ -42,6 +42,9 @@ const struct value *make_find(const struct value *root, const char *section, con
 
 void make_hops(struct maker *m, const struct value *root);
 void make_chains(struct maker *m, const struct value *root);
+/* After the chains: nameservers name them. */
+void make_resolvers(struct maker *m, const struct value *root);
+void make_hosts(struct maker *m, const struct value *root);
 void make_services(struct maker *m, const struct value *root);
 
 #endif

@@ -278,6 +278,8 @@ static enum rc make_config(struct config *cfg, const struct config_args *args,
     make_bypasses(&m, root);
     make_hops(&m, root);
     make_chains(&m, root);
+    make_resolvers(&m, root);
+    make_hosts(&m, root);
     make_services(&m, root);
     if (cfg->n_services == 0)
         problems_add(p, PROBLEM_REFUSE, NULL, "there is no service");

@@ -9,6 +9,7 @@
 #define CONFIGS_MODEL_H
 
 #include "configs/tree.h"
+#include "core/addr.h"
 #include "core/option.h"
 #include "core/rc.h"
 
@@ -35,6 +36,33 @@ struct conf_bypass {
     struct conf_names matchers;
     int64_t reload_ms;
     struct place place;
+};
+
+struct conf_nameserver {
+    const char *addr, *hostname;
+    const struct conf_chain *chain; /* NULL: direct */
+    int64_t ttl_ms, timeout_ms;     /* as chain/nameserver.h reads them */
+    bool prefer_ipv6, v4_only, v6_only;
+    struct cidr subnet; /* net.family 0: none */
+    struct place place;
+};
+
+struct conf_resolver {
+    const char *name;
+    struct conf_nameserver *servers;
+    size_t n;
+    struct place place;
+};
+
+struct conf_mapping {
+    const char *name;
+    struct addr addr;
+};
+
+struct conf_hosts {
+    const char *name, *file; /* file: "" none */
+    struct conf_mapping *mappings;
+    size_t n;
 };
 
 struct conf_auther {
@@ -131,7 +159,9 @@ struct config {
     struct conf_hop *hops; /* the top-level ones */
     struct conf_auther *authers;
     struct conf_bypass *bypasses;
-    size_t n_services, n_chains, n_hops, n_authers, n_bypasses;
+    struct conf_resolver *resolvers;
+    struct conf_hosts *hosts;
+    size_t n_services, n_chains, n_hops, n_authers, n_bypasses, n_resolvers, n_hosts;
     struct conf_log log;
     const struct value *tls; /* the global server certificate, or NULL */
     struct tree *tree;

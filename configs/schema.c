@@ -237,7 +237,7 @@ static const struct schema schema_admission = {
 
 static const struct schema schema_nameserver = {
     "nameserver", FIELDS(STR("addr", ALWAYS), STR("chain", 0), STR("prefer", 0),
-                         STR("clientIP", LATER), STR("hostname", 0), DUR("ttl", 0),
+                         STR("clientIP", 0), STR("hostname", 0), DUR("ttl", 0),
                          DUR("timeout", 0), BOOL("async", LATER), STR("only", 0))};
 
 static const struct schema schema_resolver = {
@@ -248,7 +248,9 @@ static const struct schema schema_mapping = {
     "mapping", FIELDS(STR("ip", ALWAYS), STR("hostname", ALWAYS), LIST("aliases", 0))};
 
 static const struct schema schema_hosts = {
-    "hosts", FIELDS(STR("name", ALWAYS), OBJS("mappings", 0, &schema_mapping), LOADERS(LATER))};
+    "hosts", FIELDS(STR("name", ALWAYS), OBJS("mappings", 0, &schema_mapping), DUR("reload", 0),
+                    OBJ("file", 0, &schema_file), OBJ("redis", LATER, &schema_redis),
+                    OBJ("http", LATER, &schema_http), OBJ("plugin", LATER, &schema_plugin))};
 
 static const struct schema schema_ingress_rule = {
     "rule", FIELDS(STR("hostname", ALWAYS), STR("endpoint", ALWAYS))};

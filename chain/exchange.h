@@ -1,0 +1,62 @@
+/* chain/exchange.h - one DNS question to one nameserver, and its answer: over UDP (asked again
+ * until the deadline, over TCP when the answer was cut), TCP, TLS or HTTPS.
+ *
+ * Every question has a socket of its own and a random id. An answer counts only with that id, that
+ * question and from that server; others are ignored and counted. Owner: who called exchange_new();
+ * exactly one done call, from the loop, unless cancelled or the list is stopped before.
+ */
+#ifndef CHAIN_EXCHANGE_H
+#define CHAIN_EXCHANGE_H
+
+#include "chain/nameserver.h"
+#include "core/loop.h"
+#include "core/os.h"
+#include "core/wire/dns.h"
+
+struct dgram;
+struct dial;
+struct router;
+struct stream;
+
+/* answer: with the id of the question as it was given; valid during the call. */
+typedef void exchange_fn(void *arg, enum rc rc, const uint8_t *answer, size_t n);
+
+struct exchange_cfg {
+    struct loop *loop;
+    struct nameservers *list; /* referenced */
+    int server;
+    struct router *router;     /* NULL: by the server's own chain, or directly with so */
+    const struct sockopts *so; /* copied */
+    const void *query;         /* copied; parsed by who asks */
+    size_t n;
+};
+
+struct exchange {
+    struct list link; /* in the list's ring */
+    struct exchange_cfg cfg;
+    struct nameserver *server;
+    struct router *own; /* NULL: cfg.router serves */
+    struct dial *dial;
+    struct stream *stream;
+    struct dgram *dgram;
+    struct timer deadline, again;
+    uint32_t again_ms;
+    exchange_fn *done;
+    void *arg;
+    uint16_t id; /* of the question as it was given */
+    bool by_stream;
+    struct dns_msg question;
+    uint8_t *out; /* of a stream: framed */
+    size_t out_n, out_sent;
+    uint8_t *in;
+    size_t in_n, in_cap, http_scanned;
+    uint8_t *cut; /* an answer with TC, for the case that TCP fails */
+    size_t cut_n;
+    struct deferred deferred;
+};
+
+/* NULL: no memory, or the query is none. */
+struct exchange *exchange_new(const struct exchange_cfg *cfg, exchange_fn *done, void *arg);
+void exchange_cancel(struct exchange *e); /* done does not come; NULL is fine */
+
+#endif

@@ -1,0 +1,33 @@
+/* chain/resolver_set.h - names to addresses by the nameservers of a `resolvers` entry: in order,
+ * until one gives addresses; the preferred family first. gost-config.md 3.12. Used by
+ * chain/resolver.c, which keeps the answers and joins equal questions.
+ *
+ * A server that is silent or fails costs one of its timeouts; one that says no (any code but
+ * NOERROR, or no address of a family that counts) lets the next one speak.
+ */
+#ifndef CHAIN_RESOLVER_SET_H
+#define CHAIN_RESOLVER_SET_H
+
+#include "chain/nameserver.h"
+#include "core/loop.h"
+#include "core/os.h"
+
+enum { FAMILY_V4 = 1, FAMILY_V6 = 2, SET_ADDRS_MAX = 16 };
+
+struct resolver_set;
+/* so: of questions that leave directly; copied. NULL: no memory. */
+struct resolver_set *resolver_set_new(struct loop *loop, struct nameservers *list,
+                                      const struct sockopts *so);
+void resolver_set_free(struct resolver_set *s); /* open questions end without a call */
+uint32_t
+resolver_set_timeout_ms(const struct resolver_set *s); /* of all servers, one after another */
+
+/* families: as asked. v: port 0, of one family. why: static words. keep_ms: how long the answer,
+ * also a no, may be kept. */
+typedef void resolver_set_fn(void *arg, unsigned families, enum rc rc, const char *why,
+                             const struct addr *v, int n, uint64_t keep_ms);
+/* May call fn at once, when nothing can be asked. */
+void resolver_set_ask(struct resolver_set *s, const char *name, unsigned families,
+                      resolver_set_fn *fn, void *arg);
+
+#endif
