@@ -128,7 +128,8 @@ void make_hosts(struct maker *m, const struct value *root)
                                  .file = file ? value_text(file, "path") : ""};
         value_each(mapping, mappings)
         {
-            const struct value *aliases = value_get(mapping, "aliases");
+            const struct value *aliases =
+                mapping->kind == VALUE_MAP ? value_get(mapping, "aliases") : NULL;
             n += 1 + (aliases ? aliases->n : 0);
         }
         h->mappings = tree_alloc(m->tree, (n + 1) * sizeof *h->mappings);
