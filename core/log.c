@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 4096, REPEATS_PER_SECOND = 10 };
+enum { LINE_MAX_BYTES = 4096, REPEATS_PER_SECOND = 10, FIELD_MIN_BYTES = 40 };
 
 static struct {
     enum log_level level;
@@ -118,10 +118,27 @@ static void puts_(struct line *l, const char *s)
     put(l, s, strlen(s));
 }
 
+/* How many bytes of UTF-8 begin here; 0: none that may stand in a log (cut, overlong, a surrogate,
+ * or a control character of the second set). */
+static size_t utf8_bytes(const unsigned char *s)
+{
+    unsigned min2 = s[0] == 0xc2 ? 0xa0 : s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned max2 = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+    size_t n = s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+
+    if (n == 0 || s[1] < min2 || s[1] > max2)
+        return 0;
+    for (size_t i = 2; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
 /* As a JSON string, which quoted text values of the text format are too. */
 static void put_quoted(struct line *l, const char *s)
 {
     char esc[8];
+    size_t n;
 
     puts_(l, "\"");
     for (; *s; s++) {
@@ -135,7 +152,10 @@ static void put_quoted(struct line *l, const char *s)
             put(l, esc, 2);
         } else if (c == '\n') {
             puts_(l, "\\n");
-        } else if (c < 0x20 || c == 0x7f) {
+        } else if (c >= 0x80 && (n = utf8_bytes((const unsigned char *)s)) > 0) {
+            put(l, s, n);
+            s += n - 1;
+        } else if (c < 0x20 || c >= 0x7f) {
             put(l, esc, (size_t)snprintf(esc, sizeof esc, "\\u%04x", c));
         } else {
             put(l, s, 1);
@@ -159,6 +179,8 @@ static void put_field(struct line *l, const char *key, const char *str, int64_t 
 {
     char buf[32];
 
+    if (sizeof l->s - l->n < strlen(key) + FIELD_MIN_BYTES)
+        return; /* the record is too long for one more */
     if (the_log.text) {
         if (l->n)
             puts_(l, " ");
