@@ -67,14 +67,12 @@ const char *acceptor_where(const struct acceptor *a, char *buf, size_t cap)
 
 static void take(struct acceptor *a, int fd, const struct sockaddr_storage *peer)
 {
-    struct client_info info = {.peer = addr_from_sockaddr((const struct sockaddr *)peer)};
+    struct client_info info = {.peer = addr_from_sockaddr((const struct sockaddr *)peer),
+                               .local = a->at};
     struct diag diag = {.rc = RC_OK};
 
-    if (os_local_addr(fd, &info.local) != RC_OK)
+    if (addr_is_wildcard(&a->at) && os_local_addr(fd, &info.local) != RC_OK)
         info.local = a->at;
-    if (a->cfg.keepalive_count > 0)
-        os_keepalive(fd, (int)(a->cfg.keepalive_idle_ms / 1000),
-                     (int)(a->cfg.keepalive_interval_ms / 1000), (int)a->cfg.keepalive_count);
     struct stream *s = stream_new(a->loop);
     if (!s) {
         os_close(fd);
@@ -170,7 +168,7 @@ static void run(struct acceptor *a)
         }
     }
     if (a->started)
-        job_post(a->loop, &a->more);
+        job_post_later(a->loop, &a->more);
 }
 
 static void on_ready(struct hotfd *h, unsigned ready)
@@ -217,6 +215,9 @@ enum rc acceptor_open(struct acceptor *a, const struct listener_setup *setup,
     enum rc rc = listen_addr(setup->addr, setup->service, &a->at, &dual, diag);
     if (rc == RC_OK)
         rc = os_listen_tcp(&a->at, dual, a->cfg.reuseport, BACKLOG, &a->fd, diag);
+    if (rc == RC_OK && a->cfg.keepalive_count > 0) /* accepted sockets inherit it */
+        os_keepalive(a->fd, (int)(a->cfg.keepalive_idle_ms / 1000),
+                     (int)(a->cfg.keepalive_interval_ms / 1000), (int)a->cfg.keepalive_count);
     if (rc == RC_OK)
         rc = os_local_addr(a->fd, &a->at);
     return rc;

@@ -380,7 +380,7 @@ static void run(struct port *p)
         deliver(p, &peer, &local, buf, (size_t)n);
     }
     if (p->fd >= 0)
-        job_post(p->loop, &p->more);
+        job_post_later(p->loop, &p->more);
 }
 
 static void on_ready(struct hotfd *h, unsigned ready)
