@@ -70,8 +70,9 @@ static const struct option options[] = {
 enum {
     SESSIONS_MAX = 4096,
     BUCKETS = 1024,
-    QUEUE_MAX_BYTES = 256 * 1024,
-    RECV_RUN = 64 /* datagrams taken in one turn */
+    QUEUE_MAX_BYTES = 256 * 1024,             /* of one session */
+    PORT_QUEUES_MAX_BYTES = 16 * 1024 * 1024, /* of all of them */
+    RECV_RUN = 64                             /* datagrams taken in one turn */
 };
 
 struct packet {
@@ -105,7 +106,7 @@ struct port {
     uint64_t key;
     struct session *bucket[BUCKETS];
     struct session *oldest, *youngest;
-    size_t sessions;
+    size_t sessions, queued_bytes; /* the latter of the sessions it has */
 };
 
 /* ---------------------------------------------------------------- sessions */
@@ -150,6 +151,7 @@ static void detach(struct session *s)
         at = &(*at)->next;
     *at = s->next;
     p->sessions--;
+    p->queued_bytes -= s->queued_bytes;
     s->port = NULL;
     dgram_wake(&s->dgram);
 }
@@ -169,6 +171,8 @@ static enum rc session_recv(struct dgram *d, void *buf, size_t cap, size_t *ret_
         s->end = &s->first;
     s->queued--;
     s->queued_bytes -= k->n;
+    if (s->port)
+        s->port->queued_bytes -= k->n;
     free(k);
     *ret_n = n;
     target_from_addr(ret_from, &s->peer);
@@ -299,7 +303,8 @@ static struct session *session_new(struct port *p, const struct addr *peer,
 static void queue(struct session *s, const void *data, size_t n)
 {
     struct packet *k = NULL;
-    if (s->queued < (size_t)s->port->cfg->queue && s->queued_bytes + n <= QUEUE_MAX_BYTES)
+    if (s->queued < (size_t)s->port->cfg->queue && s->queued_bytes + n <= QUEUE_MAX_BYTES &&
+        s->port->queued_bytes + n <= PORT_QUEUES_MAX_BYTES)
         k = malloc(sizeof *k + n);
     if (!k) {
         s->dgram.dropped++;
@@ -313,6 +318,7 @@ static void queue(struct session *s, const void *data, size_t n)
     s->end = &k->next;
     s->queued++;
     s->queued_bytes += n;
+    s->port->queued_bytes += n;
     dgram_wake(&s->dgram);
 }
 
