@@ -236,9 +236,9 @@ static const struct schema schema_admission = {
                         LIST("matchers", 0), LOADERS(UNSAFE))};
 
 static const struct schema schema_nameserver = {
-    "nameserver", FIELDS(STR("addr", ALWAYS), STR("chain", 0), STR("prefer", 0),
-                         STR("clientIP", 0), STR("hostname", 0), DUR("ttl", 0),
-                         DUR("timeout", 0), BOOL("async", LATER), STR("only", 0))};
+    "nameserver", FIELDS(STR("addr", ALWAYS), STR("chain", 0), STR("prefer", 0), STR("clientIP", 0),
+                         STR("hostname", 0), DUR("ttl", 0), DUR("timeout", 0), BOOL("async", LATER),
+                         STR("only", 0))};
 
 static const struct schema schema_resolver = {
     "resolver", FIELDS(STR("name", ALWAYS), OBJS("nameservers", 0, &schema_nameserver),

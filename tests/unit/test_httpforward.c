@@ -195,7 +195,7 @@ START_TEST(test_connection_can_not_name_the_framing_of_an_answer)
     say("GET http://127.0.0.1:%u/ HTTP/1.1\r\n\r\n");
     run_ms(20);
     ck_assert_str_eq(answered, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                          "2\r\nhi\r\n0\r\n\r\n");
+                               "2\r\nhi\r\n0\r\n\r\n");
 }
 END_TEST
 
@@ -220,7 +220,7 @@ START_TEST(test_switch_of_protocols)
     run_ms(50);
     ck_assert(strstr(target.got, "Upgrade: x\r\nConnection: Upgrade\r\n\r\n") != NULL);
     ck_assert_str_eq(answered, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n"
-                          "Connection: Upgrade\r\n\r\nfirst");
+                               "Connection: Upgrade\r\n\r\nfirst");
     target.got_n = 0;
     say("raw");
     run_ms(20);
