@@ -216,8 +216,8 @@ static unsigned on_ready(const struct layer *l, unsigned wish)
     const struct tungo_flow *f = flow_of(l);
     unsigned ready = 0;
 
-    if (!f->pcb)
-        return wish; /* every call has an answer now */
+    if (!f->pcb) /* every call has an answer now; an orderly end is no failure */
+        return f->failed != RC_OK ? wish : wish & ~(unsigned)STREAM_GONE;
     if (f->rx.bytes || f->got_fin)
         ready |= STREAM_IN;
     if (netlayer_room(f) || f->shut_wanted)
