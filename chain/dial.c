@@ -155,14 +155,16 @@ static void on_deadline(struct timer *timer)
 
 /* ---------------------------------------------------------------- an attempt */
 
-/* Direct nodes in front may refuse instead of dialling (action=reject). RC_OK: the stream is made;
- * RC_UNSUPPORTED: dial. */
+/* Direct nodes, wherever they stand, may refuse instead of dialling (action=reject). RC_OK: the
+ * stream is made; RC_UNSUPPORTED: dial. */
 static enum rc ask_direct(struct dial *d)
 {
-    for (int i = 0; i < d->lead; i++) {
+    for (int i = 0; i < d->route.n; i++) {
         struct node *n = d->route.nodes[i];
         struct dgram *none = NULL;
         enum rc rc;
+        if (!node_is_direct(n))
+            continue;
         if (d->done_dgram != NULL) {
             rc = n->connector.type->dgram(&n->connector, NULL, NULL, NULL, &none);
             if (rc != RC_OK)
@@ -202,20 +204,17 @@ static void choose(struct dial *d)
     d->lead = 0;
     while (d->lead < d->route.n && node_is_direct(d->route.nodes[d->lead]))
         d->lead++;
-    d->at = d->lead;
-    if (d->lead > 0) {
-        enum rc rc = ask_direct(d);
-        if (rc == RC_OK) {
-            d->at = d->route.n;
-            dial_open_stream(d);
-            return;
-        }
-        if (rc != RC_UNSUPPORTED) {
-            d->at = d->route.n;
-            dial_fail(d, rc, NULL);
-            return;
-        }
+    d->at = d->route.n;
+    enum rc rc = ask_direct(d);
+    if (rc == RC_OK) {
+        dial_open_stream(d);
+        return;
     }
+    if (rc != RC_UNSUPPORTED) {
+        dial_fail(d, rc, NULL);
+        return;
+    }
+    d->at = d->lead;
     dial_connect_first(d);
 }
 

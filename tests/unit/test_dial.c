@@ -478,6 +478,35 @@ START_TEST(test_direct_and_reject_nodes)
 }
 END_TEST
 
+START_TEST(test_a_wall_behind_a_node_stands_too)
+{
+    struct server proxy, echo;
+    int reject = 1;
+    char byte;
+    size_t n;
+    world_start();
+    serve(&echo, NULL);
+    serve(&proxy, &handler_relay);
+    void *cfg = cfg_of(connector_direct.options, connector_direct.cfg_bytes);
+    set_option(connector_direct.options, cfg, "action", &reject, sizeof reject);
+    struct chain *c = chain_new("out");
+    add_node(add_hop(c, "hop-0"), "a", "127.0.0.1", proxy.port, &dialer_tcp, &connector_relay,
+             NULL);
+    add_node(add_hop(c, "hop-1"), "wall", "", 0, &dialer_direct, &connector_direct, cfg);
+    struct router *r = router_for(c, 0, 0, false);
+    ck_assert_int_eq(dial_to(r, port_text("127.0.0.1", echo.port), false), RC_OK);
+    ck_assert_int_eq(stream_recv(got.s, &byte, 1, &n), RC_EOF);
+    stream_close(got.s);
+    ck_assert_int_eq(dial_to(r, port_text("127.0.0.1", echo.port), true), RC_DENIED);
+    ck_assert_int_eq(proxy.accepted, 0);
+    router_free(r);
+    chain_unref(c);
+    unserve(&proxy);
+    unserve(&echo);
+    world_stop();
+}
+END_TEST
+
 START_TEST(test_forward_hands_the_connection_through)
 {
     struct server echo;
@@ -521,6 +550,7 @@ int main(void)
     tcase_add_test(tc, test_a_node_that_hangs_is_marked);
     tcase_add_test(tc, test_bad_node_addresses);
     tcase_add_test(tc, test_direct_and_reject_nodes);
+    tcase_add_test(tc, test_a_wall_behind_a_node_stands_too);
     tcase_add_test(tc, test_forward_hands_the_connection_through);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
