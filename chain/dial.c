@@ -180,6 +180,19 @@ static enum rc ask_direct(struct dial *d)
     return RC_UNSUPPORTED;
 }
 
+/* The chain knows whether its last node can carry datagrams; where that is a direct one, the node
+ * before it must. */
+static enum rc check_carrier(struct dial *d)
+{
+    int i = d->route.n;
+    while (i > 0 && node_is_direct(d->route.nodes[i - 1]))
+        i--;
+    if (d->done_dgram == NULL || i == 0 || node_udp(d->route.nodes[i - 1]) != 0)
+        return RC_OK;
+    return diag_set(&d->diag, RC_UNSUPPORTED, "node %s can't carry UDP",
+                    d->route.nodes[i - 1]->name);
+}
+
 /* Which nodes, now that all is known about the target that will be. */
 static void choose(struct dial *d)
 {
@@ -210,7 +223,9 @@ static void choose(struct dial *d)
         dial_open_stream(d);
         return;
     }
-    if (rc != RC_UNSUPPORTED) {
+    if (rc == RC_UNSUPPORTED)
+        rc = check_carrier(d);
+    if (rc != RC_OK) {
         dial_fail(d, rc, NULL);
         return;
     }

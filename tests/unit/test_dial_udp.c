@@ -534,6 +534,28 @@ START_TEST(test_a_bypassed_flow_leaves_the_chain)
 }
 END_TEST
 
+/* A direct node stands where the one before it is, so it is that one which must carry them. */
+START_TEST(test_a_direct_node_carries_no_datagrams_for_the_one_before)
+{
+    struct server proxy;
+    world_start();
+    serve(&proxy, &handler_socks4);
+    struct chain *c = chain_new("out");
+    add_node(add_hop(c, "hop-0"), "a", "127.0.0.1", proxy.port, &dialer_tcp, &connector_socks4,
+             NULL);
+    add_node(add_hop(c, "hop-1"), "here", "", 0, &dialer_direct, &connector_direct, NULL);
+    struct router *r = router_for(c);
+    ck_assert_int_eq(dial_to(r, NULL, true), RC_UNSUPPORTED);
+    ck_assert_msg(strstr(got.res.diag.text, "node a can't carry UDP") != NULL, "%s",
+                  got.res.diag.text);
+    ck_assert_int_eq(proxy.accepted, 0);
+    router_free(r);
+    chain_unref(c);
+    unserve(&proxy);
+    world_stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dial_udp");
@@ -548,6 +570,7 @@ int main(void)
     tcase_add_test(tc, test_socks5_association);
     tcase_add_test(tc, test_association_behind_a_hop_is_refused);
     tcase_add_test(tc, test_fall_back_to_the_standard_association);
+    tcase_add_test(tc, test_a_direct_node_carries_no_datagrams_for_the_one_before);
     tcase_add_test(tc, test_udp_route);
     tcase_add_test(tc, test_a_bypassed_flow_leaves_the_chain);
     suite_add_tcase(suite, tc);
