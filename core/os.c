@@ -142,8 +142,8 @@ enum rc os_bind_choices(const struct sockopts *so, const struct addr *to, struct
 {
     const char *p = so ? so->interface : NULL;
     struct ifaddrs *all;
+    struct diag why = {.rc = RC_OK}; /* counts only when nothing else is there */
     int n = 0;
-    bool missing = false;
 
     *ret_n = 0;
     if (!p || !*p)
@@ -169,9 +169,7 @@ enum rc os_bind_choices(const struct sockopts *so, const struct addr *to, struct
             continue;
         k = expand_item(all, item, strict, to, v + n, cap - n);
         if (k < 0) {
-            missing = true;
-            if (strict || !*p)
-                diag_set(diag, RC_SYS, "interface %s: no such network interface or address", item);
+            diag_set(&why, RC_SYS, "interface %s: no such network interface or address", item);
             if (strict)
                 break;
             continue;
@@ -179,11 +177,11 @@ enum rc os_bind_choices(const struct sockopts *so, const struct addr *to, struct
         n += k;
     }
     freeifaddrs(all);
-    if (!n)
-        return diag_set(diag, missing ? RC_SYS : RC_UNREACH_NET,
-                        missing ? "interface %s: not there"
-                                : "interface %s: no address of the destination's family",
-                        so->interface);
+    if (!n) {
+        diag_set(&why, RC_UNREACH_NET, "interface %s: no address of the destination's family",
+                 so->interface);
+        return diag_set(diag, why.rc, "%s", why.text);
+    }
     *ret_n = n;
     return RC_OK;
 }
