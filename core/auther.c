@@ -82,8 +82,8 @@ bool auther_check(const struct auther *a, const char *user, const char *password
     /* No early exit: the time does not tell which user exists. */
     for (size_t i = 0; i < a->n; i++) {
         const struct user *u = &a->users[i];
-        bool name = secret_equal(u->name, strlen(u->name), user, strlen(user));
-        bool pass = secret_equal(u->password, strlen(u->password), password, strlen(password));
+        bool name = secret_equal(user, strlen(user), u->name, strlen(u->name));
+        bool pass = secret_equal(password, strlen(password), u->password, strlen(u->password));
 
         ok |= name & (pass | !u->password[0]);
     }
