@@ -116,9 +116,7 @@ void conn_end(struct conn *c, const struct splice_result *res)
     stream_close(c->client);
     dgram_close(c->client_dgram);
     node_unref(c->node);
-    if (c->in)
-        secret_wipe(c->in, c->in_cap);
-    free(c->in);
+    conn_free_in(c);
     free(c->out);
     *c->link = c->next;
     if (c->next)
@@ -153,6 +151,15 @@ void conn_consume(struct conn *c, size_t n)
         memmove(c->in, c->in + n, c->in_len);
 }
 
+void conn_free_in(struct conn *c)
+{
+    if (c->in)
+        secret_wipe(c->in, c->in_cap);
+    free(c->in);
+    c->in = NULL;
+    c->in_len = c->in_cap = 0;
+}
+
 static bool grow_in(struct conn *c, size_t max)
 {
     size_t cap = c->in_cap ? c->in_cap * 2 : IN_FIRST_BYTES;
@@ -163,12 +170,12 @@ static bool grow_in(struct conn *c, size_t max)
     char *p = malloc(cap);
     if (!p)
         return false;
-    if (c->in) {
-        memcpy(p, c->in, c->in_len);
-        secret_wipe(c->in, c->in_cap); /* credentials pass through here */
-        free(c->in);
-    }
+    size_t n = c->in_len;
+    if (n > 0)
+        memcpy(p, c->in, n);
+    conn_free_in(c);
     c->in = p;
+    c->in_len = n;
     c->in_cap = cap;
     return true;
 }

@@ -226,9 +226,7 @@ void conn_start_splice(struct conn *c)
         conn_drop(c, rc, rc == RC_NOMEM ? "no memory" : stream_diag(c->target)->text);
         return;
     }
-    free(c->in);
-    c->in = NULL;
-    c->in_len = c->in_cap = 0;
+    conn_free_in(c);
     timer_stop(&c->timer);
     report_connected(&c->report);
     struct stream *client = c->client, *target = c->target;
