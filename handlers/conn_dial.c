@@ -93,10 +93,12 @@ static void on_far_end(struct stream *s, unsigned ready, void *arg)
     (void)ask_far_end(arg);
 }
 
-/* The wait is over: the answer is taken for yes (a GOST server is silent until the target speaks).
- */
+/* The wait is over: the answer is taken for yes (a GOST server is silent until the target speaks),
+ * and nobody waits that long for this node again until it has confirmed once more. */
 void conn_go_unconfirmed(struct conn *c)
 {
+    if (c->node)
+        c->node->eager = false;
     node_unref(c->node);
     c->node = NULL;
     confirmed(c, RC_OK);
