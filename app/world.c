@@ -220,8 +220,11 @@ static enum rc build_auther(struct builder *b, const struct conf_service *c, str
     for (size_t i = 0; i < c->n_authers && rc == RC_OK; i++)
         for (size_t k = 0; k < c->authers[i]->n && rc == RC_OK; k++)
             rc = auther_add(a, c->authers[i]->users[k].user, c->authers[i]->users[k].password);
-    if (!c->n_authers)
+    if (!c->n_authers) {
         rc = auther_add(a, c->handler.auth.user, c->handler.auth.password);
+        if (!c->handler.auth.password[0]) /* those of authers were told while reading them */
+            log_warn("%s: user without password: any password is accepted", c->name);
+    }
     if (rc != RC_OK) {
         auther_unref(a);
         return out_of_memory(b);
