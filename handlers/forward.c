@@ -33,6 +33,7 @@ static const struct option options[] = {
     {.key = "idleTimeout",
      .type = OPTION_DURATION,
      .offset = AT(idle_ms),
+     .max = UINT32_MAX,
      .help = "silence that ends a connection; 0: never"},
     {.key = "proxyProtocol",
      .type = OPTION_INT,

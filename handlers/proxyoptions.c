@@ -9,7 +9,7 @@
     {.key = "mux." KEY, .type = TYPE, .flags = OPTION_NOOP, .offset = AT(FIELD), .help = "of the multiplexed BIND"}
 
 #define HTTP_ROWS \
-    {.key = "idleTimeout", .type = OPTION_DURATION, .offset = AT(idle_ms), .help = "silence that ends a tunnel; 0: never"}, \
+    {.key = "idleTimeout", .type = OPTION_DURATION, .offset = AT(idle_ms), .max = UINT32_MAX, .help = "silence that ends a tunnel; 0: never"}, \
     {.key = "http.keepalive", .aliases = "keepalive", .type = OPTION_BOOL, .flags = OPTION_NOOP, .offset = AT(keepalive), .help = "the client's connection always serves several requests"}, \
     {.key = "http.compression", .aliases = "compression", .type = OPTION_BOOL, .flags = OPTION_NOOP, .offset = AT(compression), .help = "bodies are passed on as they are"}, \
     {.key = "http.header", .aliases = "header", .type = OPTION_MAP, .offset = AT(header), .help = "more fields in our own answers"}, \
