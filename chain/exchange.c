@@ -72,6 +72,11 @@ static void finish(struct exchange *e, enum rc rc, uint8_t *answer, size_t n)
     done(arg, rc, answer, n);
 }
 
+void exchange_end(struct exchange *e, enum rc rc)
+{
+    finish(e, rc, NULL, 0);
+}
+
 static void on_deadline(struct timer *timer)
 {
     finish(LIST_OWNER(timer, struct exchange, deadline), RC_TIMEOUT, NULL, 0);
@@ -360,7 +365,7 @@ static bool set_up(struct exchange *e)
 
 struct exchange *exchange_new(const struct exchange_cfg *cfg, exchange_fn *done, void *arg)
 {
-    struct exchange *e = calloc(1, sizeof(*e));
+    struct exchange *e = cfg->list->stopped ? NULL : calloc(1, sizeof(*e));
     if (e == NULL)
         return NULL;
     e->cfg = *cfg;

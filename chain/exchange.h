@@ -3,7 +3,7 @@
  *
  * Every question has a socket of its own and a random id. An answer counts only with that id, that
  * question and from that server; others are ignored and counted. Owner: who called exchange_new();
- * exactly one done call, from the loop, unless cancelled or the list is stopped before.
+ * exactly one done call, from the loop, unless it is cancelled before.
  */
 #ifndef CHAIN_EXCHANGE_H
 #define CHAIN_EXCHANGE_H
@@ -55,8 +55,9 @@ struct exchange {
     struct deferred deferred;
 };
 
-/* NULL: no memory, or the query is none. */
+/* NULL: no memory, the query is none, or the list was stopped. */
 struct exchange *exchange_new(const struct exchange_cfg *cfg, exchange_fn *done, void *arg);
-void exchange_cancel(struct exchange *e); /* done does not come; NULL is fine */
+void exchange_end(struct exchange *e, enum rc rc); /* calls done at once */
+void exchange_cancel(struct exchange *e);          /* done does not come; NULL is fine */
 
 #endif

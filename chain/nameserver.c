@@ -40,8 +40,9 @@ static void drop(struct nameserver *s)
 
 void nameservers_stop(struct nameservers *s)
 {
+    s->stopped = true;
     while (!list_is_empty(&s->exchanges))
-        exchange_cancel(LIST_OWNER(s->exchanges.next, struct exchange, link));
+        exchange_end(LIST_OWNER(s->exchanges.next, struct exchange, link), RC_CANCELED);
     for (int i = 0; i < s->n; i++)
         s->v[i].chain = NULL;
 }

@@ -46,6 +46,7 @@ struct nameserver {
 struct nameservers {
     unsigned refs;
     struct list exchanges; /* under way */
+    bool stopped;
     struct nameserver v[NAMESERVERS_MAX];
     int n;
 };
@@ -55,7 +56,7 @@ struct nameservers *nameservers_ref(struct nameservers *s);
 void nameservers_unref(struct nameservers *s); /* NULL is fine */
 /* RC_INVALID: no host, a bad port; RC_LIMIT: too many; RC_CERT: no root certificates. */
 enum rc nameservers_add(struct nameservers *s, const struct nameserver_cfg *cfg, struct diag *diag);
-/* Ends the questions under way without a call, and forgets the chains. */
+/* Ends the questions under way (RC_CANCELED) and forgets the chains: nothing more is asked. */
 void nameservers_stop(struct nameservers *s);
 /* false: encrypted, but nobody checks who is at the other end (the operator is warned). */
 bool nameserver_is_checked(const struct nameserver *s);
