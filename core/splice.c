@@ -306,7 +306,7 @@ static bool lose(struct splice *sp, int i)
     struct diag why = {0};
 
     sp->gone[i] = true;
-    if (!sp->dir[i].src_done && !sp->gone[1 - i]) {
+    if (!sp->dir[i].shut && !sp->gone[1 - i]) {
         sp->moved_ms = loop_now_ms(sp->loop);
         arm_idle(sp);
         return true;
