@@ -149,6 +149,9 @@ demo: all ## tungo to relay+wss in namespaces, shown
 bench: all tools ## speed and memory readings, printed (root)
 	$(Q)CGOST=$(abspath $(B)/cgost) sh tests/bench/readings.sh
 
+bench-rules: $(B)/tools/rulesbench ## a million rules: time to load, memory, time of a match
+	$(Q)$<
+
 CLANG_FORMAT ?= $(firstword $(shell command -v clang-format-14 clang-format))
 format-check: ## clang-format 14 has nothing to say
 	$(Q)$(CLANG_FORMAT) --version | grep -q 'version 14\.' || { echo "format-check needs clang-format 14" >&2; exit 1; }
@@ -168,6 +171,6 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
 
 FORCE:
-.PHONY: all bench deps unit asan fuzz e2e check demo format-check install clean help tools FORCE
+.PHONY: all bench bench-rules deps unit asan fuzz e2e check demo format-check install clean help tools FORCE
 
 -include $(patsubst %.c,$(B)/obj/%.d,$(SRC)) $(UNIT:%=$(B)/tests/%.d) $(FUZZERS:%=$(B)/%.d) $(TOOLS:%=%.d)
