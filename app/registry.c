@@ -6,12 +6,13 @@
 #include <string.h>
 
 static const struct handler_type *const handler_types[] = {
-    &handler_auto,   &handler_forward, &handler_http,  &handler_relay, &handler_socks4,
-    &handler_socks5, &handler_tcp,     &handler_tungo, &handler_udp,
+    &handler_auto,   &handler_dns,    &handler_forward, &handler_http,  &handler_relay,
+    &handler_socks4, &handler_socks5, &handler_tcp,     &handler_tungo, &handler_udp,
 };
 
 static const struct listener_type *const listener_types[] = {
-    &listener_tcp, &listener_tls, &listener_tungo, &listener_udp, &listener_ws, &listener_wss,
+    &listener_dns, &listener_tcp, &listener_tls, &listener_tungo,
+    &listener_udp, &listener_ws,  &listener_wss,
 };
 
 static const struct dialer_type *const dialer_types[] = {

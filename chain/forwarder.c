@@ -55,6 +55,14 @@ enum rc forwarder_add(struct forwarder *f, const char *name, const struct target
     return RC_OK;
 }
 
+bool forwarder_target(const struct forwarder *f, int i, struct target *ret_t)
+{
+    if (i < 0 || i >= f->n)
+        return false;
+    *ret_t = f->v[i].target;
+    return true;
+}
+
 int forwarder_pick(struct forwarder *f, const struct addr *client, struct target *ret_t)
 {
     struct marker *markers[TARGETS_MAX];

@@ -12,6 +12,8 @@ struct loop;
 struct forwarder *forwarder_new(struct loop *loop, const struct selector_cfg *cfg);
 void forwarder_free(struct forwarder *f);
 enum rc forwarder_add(struct forwarder *f, const char *name, const struct target *t);
+/* The targets in their order, as forwarder_pick() numbers them; false: there are no more. */
+bool forwarder_target(const struct forwarder *f, int i, struct target *ret_t);
 /* Picks a target; -1: there is none. mark() tells how it went. */
 int forwarder_pick(struct forwarder *f, const struct addr *client, struct target *ret_t);
 void forwarder_mark(struct forwarder *f, int picked, bool ok);

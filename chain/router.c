@@ -128,6 +128,11 @@ enum rc router_udp_route(struct router *r, const struct target *t, struct udp_ro
     return RC_OK;
 }
 
+int router_hosts(struct router *r, const char *name, struct addr *v, int cap)
+{
+    return r->hosts != NULL ? hosts_table_lookup(r->hosts, name, loop_now_ms(r->loop), v, cap) : 0;
+}
+
 bool router_is_node(const struct router *r, const struct addr *a)
 {
     int n_hops = r->chain != NULL ? r->chain->n_hops : 0;

@@ -79,6 +79,9 @@ struct udp_route {
 enum rc router_udp_route(struct router *r, const struct target *t, struct udp_route *ret_route,
                          struct diag *diag);
 
+/* What the service's hosts say about a name: the count of addresses (port 0), at most cap. */
+int router_hosts(struct router *r, const char *name, struct addr *v, int cap);
+
 /* Is this the address of one of the nodes that this router dials? (A flow to it that arrives on the
  * TUN is a loop.) */
 bool router_is_node(const struct router *r, const struct addr *a);

@@ -4,7 +4,7 @@
 
 #include "handlers/handler.h"
 
-extern const struct handler_type handler_auto, handler_forward, handler_http, handler_relay,
-    handler_socks4, handler_socks5, handler_tcp, handler_tungo, handler_udp;
+extern const struct handler_type handler_auto, handler_dns, handler_forward, handler_http,
+    handler_relay, handler_socks4, handler_socks5, handler_tcp, handler_tungo, handler_udp;
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "listeners/listener.h"
 
-extern const struct listener_type listener_tcp, listener_tls, listener_tungo, listener_udp,
-    listener_ws, listener_wss;
+extern const struct listener_type listener_dns, listener_tcp, listener_tls, listener_tungo,
+    listener_udp, listener_ws, listener_wss;
 
 #endif

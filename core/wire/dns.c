@@ -3,7 +3,14 @@
 #include "core/wire/dns.h"
 #include <strings.h>
 
-enum { JUMPS_MAX = 16, LABEL_MAX = 63, CNAMES_MAX = 16, RECORDS_MAX = 512, OPTION_SUBNET = 8 };
+enum {
+    JUMPS_MAX = 16,
+    LABEL_MAX = 63,
+    CNAMES_MAX = 16,
+    RECORDS_MAX = 512,
+    OPTION_SUBNET = 8,
+    EDNS_DO = 0x8000
+};
 
 static bool rd_u32(struct rd *c, uint32_t *ret_v)
 {
@@ -302,6 +309,8 @@ enum rc dns_find_edns(const void *buf, size_t len, const struct dns_msg *msg,
         if (r.type != DNS_OPT || r.section != DNS_ADDITIONAL || ret_edns->present)
             continue;
         ret_edns->present = true;
+        ret_edns->dnssec = (r.ttl_s & EDNS_DO) != 0;
+        ret_edns->options = r.rdata_n > 0;
         if (r.class > DNS_UDP_PLAIN_MAX)
             ret_edns->udp_bytes = r.class;
         struct rd c = cursor_at(buf, r.rdata_at + r.rdata_n, r.rdata_at);

@@ -113,6 +113,8 @@ bool dns_lifetime(const void *buf, size_t len, const struct dns_msg *msg, uint32
 /* What EDNS says: the sender's UDP size (>= 512; 512 without EDNS), and its client subnet. */
 struct dns_edns {
     bool present;
+    bool dnssec;  /* the DO bit */
+    bool options; /* it has options: cookies, subnets ...: an answer may be for this asker only */
     uint16_t udp_bytes;
     struct cidr subnet; /* net.family 0: none */
 };
