@@ -270,7 +270,7 @@ static void on_start(struct job *job)
         choose(d);
         return;
     }
-    d->asked = router_told(r, dial_is_anywhere(d) ? &d->req.first : &d->req.target);
+    d->asked = router_told(r, dial_seen(d));
     d->sent = d->req.target;
     d->n_known = 0;
     bool ours = r->hosts != NULL || r->nameservers != NULL;

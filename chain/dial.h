@@ -77,6 +77,11 @@ static inline bool dial_is_anywhere(const struct dial *d) /* datagrams to whom t
     return d->done_dgram != NULL && !d->req.one && target_is_empty(&d->req.target);
 }
 
+static inline const struct target *dial_seen(const struct dial *d) /* by rules */
+{
+    return target_is_empty(&d->req.seen) ? &d->req.target : &d->req.seen;
+}
+
 struct resolver *router_resolver(struct router *r); /* NULL: no memory */
 
 /* The target with its address beside its name, as far as that is known by now. */

@@ -40,8 +40,9 @@ void router_free(struct router *r); /* pending dials end with RC_CANCELED before
 
 struct dial_req {
     struct target target; /* for UDP without a target: an empty one */
-    struct target first;  /* then: whom the flow is made for. Rules are asked about it, so that the
-                             flow takes the route that router_udp_route() told. Empty: no rule */
+    struct target seen;   /* what rules go by instead of it: a sniffed name; for UDP without a
+                             target whom the flow is made for, so that it takes the route that
+                             router_udp_route() told. Empty: the target */
     struct addr client;   /* family 0: unknown */
     bool one;             /* UDP: an empty target is not "anybody" but what the node forwards to */
     bool v6_only, v4_only;

@@ -518,7 +518,7 @@ START_TEST(test_a_bypassed_flow_leaves_the_chain)
     struct router *r = router_for(c);
     for (size_t i = 0; i < sizeof flows / sizeof *flows; i++) {
         struct dial_req req = {.target = {.name = ""}};
-        ck_assert(!*flows[i].first || target_parse(flows[i].first, &req.first));
+        ck_assert(!*flows[i].first || target_parse(flows[i].first, &req.seen));
         memset(&got, 0, sizeof got);
         ck_assert_ptr_nonnull(router_dial_dgram(r, &req, on_dialled_dgram, NULL));
         while (got.calls == 0 && !stuck)

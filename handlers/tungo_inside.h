@@ -1,0 +1,72 @@
+/* handlers/tungo_inside.h - what the files of the tungo handler share. Private to them.
+ *
+ * Who may hold a conn when it dies: its parked flow (user pointer; taken by accept, refuse or
+ * on_flow_gone), its sniffer (freed), its dial (canceled), its streams' events (closed), its timer
+ * (stopped), its splice (done() ended it). tun_conn_free() is the one end.
+ */
+#ifndef HANDLERS_TUNGO_INSIDE_H
+#define HANDLERS_TUNGO_INSIDE_H
+
+#include "chain/router.h"
+#include "core/loop.h"
+#include "handlers/handler.h"
+#include "handlers/report.h"
+#include "handlers/tungosniff.h"
+#include "listeners/tungo/tungo.h"
+
+struct splice;
+struct stream;
+struct tun_conn;
+
+struct tungo_handler_cfg {
+    int64_t udp_timeout_ms, udp_buffer_bytes, tcp_send_bytes, tcp_receive_bytes;
+    bool ipv6;
+    bool sniffing, sniffing_udp, sniffing_fallback, sniffing_override;
+    int64_t sniffing_timeout_ms;
+    int64_t ignored_ms;
+    char *ignored_text;
+    bool ignored_bool;
+};
+extern const struct option tungo_options[];
+
+struct tun_handler {
+    struct handler_setup setup;
+    struct tungo_handler_cfg *cfg;
+    struct tun_conn *conns; /* every TCP flow and datagram flow */
+    bool ending, told_of_loop;
+    struct deferred deferred;
+};
+
+struct tun_conn {
+    struct tun_handler *h;
+    struct tun_conn *next, **link;
+    struct report report;     /* its target may be a sniffed name */
+    struct addr dst;          /* where the client's packets go */
+    struct tungo_flow *flow;  /* parked SYN */
+    struct udp_dest *ud;      /* datagram flow being opened, or open */
+    struct tungosniff *sniff; /* until the bytes are given back */
+    struct dial *dial;
+    struct stream *client, *target;
+    struct splice *splice;
+    struct timer park;
+    struct deferred deferred;
+};
+
+/* In the handler's list. NULL: no memory, or the handler ends. */
+struct tun_conn *tun_conn_new(struct tun_handler *h, const char *network, const struct addr *client,
+                              const struct addr *dst);
+void tun_conn_free(struct tun_conn *c);
+/* May this client be served; does the service's bypass exclude the target? */
+bool tun_is_admitted(const struct tun_handler *h, const struct addr *client);
+bool tun_is_bypassed(const struct tun_handler *h, const char *network, const struct target *t);
+
+/* Of struct tungo_events. */
+void tun_on_flow(void *arg, struct tungo_flow *f);
+void tun_on_flow_gone(void *arg, struct tungo_flow *f);
+enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst, const void *data,
+                   size_t n, struct tungo_udp_route *ret_route);
+void tun_on_udp_open(void *arg, struct udp_dest *ud, const struct tungo_udp_route *route,
+                     const struct addr *client, const struct addr *dst);
+void tun_on_udp_gone(void *arg, struct udp_dest *ud, uint64_t up_bytes, uint64_t down_bytes);
+
+#endif

@@ -1,0 +1,284 @@
+/* handlers/tungo_tcp.c - a TCP flow of the device, from its SYN to its last byte. DESIGN 5,
+ * gost-config.md 4.6, 5.4, 5.5.
+ *
+ *   SYN -> dial -> let in -> splice              no sniffing: the client sees the truth
+ *   SYN -> let in -> sniff -> dial -> splice     the first bytes decide where to
+ *
+ * Without sniffing the SYN stays parked while the target is dialled: refused, unreachable, or a
+ * connection that works. A carrier that cannot tell (a silent relay server) is given parkWait, then
+ * the SYN is let in. With sniffing the name found is dialled, with the port that was asked for, and
+ * rules see the name; without one everything is as for the address.
+ */
+#include "core/splice.h"
+#include "core/stream.h"
+#include "handlers/tungo_inside.h"
+#include <string.h>
+
+enum {
+    PARK_WAIT_MIN_MS = 20,
+    PARK_WAIT_MAX_MS = 250,
+    HALF_OPEN_MS = 600 * 1000, /* what a side that still sends may pause after the other ended */
+    SNIFF_MS = 300
+};
+
+/* The flow ends without a target. Who was let in gets a reset, unless a rule forbids it. */
+static void fail(struct tun_conn *c, enum rc rc, const char *reason)
+{
+    struct tungo_flow *f = c->flow;
+
+    report_failed(&c->report, rc, reason, loop_now_ms(c->h->setup.loop));
+    c->flow = NULL;
+    if (f)
+        tungo_flow_refuse(f, rc);
+    if (c->client && rc != RC_DENIED) {
+        stream_abort(c->client);
+        c->client = NULL;
+    }
+    tun_conn_free(c);
+}
+
+/* ---------------------------------------------------------------- splice */
+
+static void on_spliced(void *arg, const struct splice_result *res)
+{
+    struct tun_conn *c = arg;
+
+    c->splice = NULL;
+    report_ended(&c->report, res);
+    tun_conn_free(c);
+}
+
+/* Both sides are open. */
+static void start_splice(struct tun_conn *c)
+{
+    struct splice_cfg cfg = {.half_open_ms = HALF_OPEN_MS};
+    struct stream *a = c->client, *b = c->target;
+
+    if (c->sniff && tungosniff_give_back(c->sniff) != RC_OK) {
+        fail(c, RC_NOMEM, NULL);
+        return;
+    }
+    tungosniff_free(c->sniff);
+    c->sniff = NULL;
+    c->client = c->target = NULL;
+    report_connected(&c->report);
+    c->splice = splice_start(a, b, &cfg, on_spliced, c);
+    if (!c->splice)
+        fail(c, RC_NOMEM, NULL);
+}
+
+/* ---------------------------------------------------------------- let in */
+
+static void on_sniffed(void *arg, enum rc rc);
+
+/* The client's handshake is done. */
+static void client_is_open(struct tun_conn *c)
+{
+    int64_t wait_ms = c->h->cfg->sniffing_timeout_ms;
+
+    if (c->target) {
+        start_splice(c);
+        return;
+    }
+    c->sniff =
+        tungosniff_start(c->client, (uint32_t)(wait_ms > 0 ? wait_ms : SNIFF_MS), on_sniffed, c);
+    if (!c->sniff)
+        fail(c, RC_NOMEM, NULL);
+}
+
+static void on_client_open(struct stream *s, unsigned ready, void *arg)
+{
+    struct tun_conn *c = arg;
+    enum rc rc = stream_open(s);
+
+    (void)ready;
+    if (rc == RC_OK)
+        client_is_open(c);
+    else if (rc != RC_AGAIN)
+        fail(c, rc, stream_diag(s)->text);
+}
+
+static void let_in(struct tun_conn *c)
+{
+    struct tungo_flow *f = c->flow;
+
+    timer_stop(&c->park);
+    if (c->target)
+        stream_want(c->target, 0, NULL, NULL);
+    c->flow = NULL;
+    c->client = tungo_flow_accept(f);
+    if (!c->client) {
+        fail(c, RC_NOMEM, NULL);
+        return;
+    }
+    stream_want(c->client, STREAM_OPEN, on_client_open, c);
+}
+
+/* ---------------------------------------------------------------- parked while it is dialled */
+
+/* Does the far end say that the target is there? */
+static void ask_far_end(struct tun_conn *c, bool last_call)
+{
+    enum stream_confirmed answer = CONFIRMED_YES;
+    enum rc rc = stream_query(c->target, QUERY_CONFIRMED, &answer);
+
+    if (rc != RC_OK && rc != RC_UNSUPPORTED && rc != RC_AGAIN)
+        fail(c, rc, stream_diag(c->target)->text);
+    else if (last_call || rc == RC_UNSUPPORTED || (rc == RC_OK && answer == CONFIRMED_YES))
+        let_in(c);
+}
+
+static void on_far_event(struct stream *s, unsigned ready, void *arg)
+{
+    (void)s;
+    (void)ready;
+    ask_far_end(arg, false);
+}
+
+static void on_park_over(struct timer *t)
+{
+    struct tun_conn *c = (struct tun_conn *)((char *)t - offsetof(struct tun_conn, park));
+
+    ask_far_end(c, true);
+}
+
+/* The way to the target of a parked flow is open. */
+static void ask_before_letting_in(struct tun_conn *c, uint64_t handshake_ms)
+{
+    enum stream_confirmed answer = CONFIRMED_YES;
+    uint64_t wait = 2 * handshake_ms;
+    enum rc rc = stream_query(c->target, QUERY_CONFIRMED, &answer);
+
+    if (rc != RC_OK || answer == CONFIRMED_YES) {
+        ask_far_end(c, rc == RC_UNSUPPORTED);
+        return;
+    }
+    (void)stream_query(c->target, QUERY_EXPEDITE, NULL);
+    wait = wait < PARK_WAIT_MIN_MS   ? PARK_WAIT_MIN_MS
+           : wait > PARK_WAIT_MAX_MS ? PARK_WAIT_MAX_MS
+                                     : wait;
+    if (!timer_start(&c->park, wait)) {
+        let_in(c);
+        return;
+    }
+    stream_want(c->target, STREAM_IN, on_far_event, c);
+}
+
+/* ---------------------------------------------------------------- dial */
+
+static dial_done_fn on_dialled;
+
+static void on_client_gone(struct stream *s, unsigned ready, void *arg)
+{
+    (void)s;
+    (void)ready;
+    fail(arg, RC_CANCELED, "the client gave up");
+}
+
+/* t: what is dialled; seen: what rules go by, NULL: t too. */
+static void dial(struct tun_conn *c, const struct target *t, const struct target *seen)
+{
+    struct dial_req req = {.target = *t, .client = c->report.client};
+
+    if (seen)
+        req.seen = *seen;
+    req.v6_only = c->h->cfg->ipv6 && c->report.client.family == AF_INET6;
+    c->dial = router_dial(c->h->setup.router, &req, on_dialled, c);
+    if (!c->dial)
+        fail(c, RC_NOMEM, NULL);
+    else if (c->client)
+        stream_want(c->client, STREAM_GONE, on_client_gone, c);
+}
+
+/* The name could not be reached; may the address be tried? */
+static bool falls_back(const struct tun_conn *c)
+{
+    struct target original;
+
+    target_from_addr(&original, &c->dst);
+    return c->sniff && c->h->cfg->sniffing_fallback && c->h->cfg->sniffing_override &&
+           !target_equal(&c->report.target, &original);
+}
+
+static void on_dialled(void *arg, struct stream *s, const struct dial_result *res)
+{
+    struct tun_conn *c = arg;
+
+    c->dial = NULL;
+    memcpy(c->report.route, res->route, sizeof c->report.route);
+    if (!s && falls_back(c)) {
+        target_from_addr(&c->report.target, &c->dst);
+        dial(c, &c->report.target, NULL);
+        return;
+    }
+    if (!s) {
+        fail(c, res->rc, res->diag.text);
+        return;
+    }
+    c->target = s;
+    if (c->client)
+        start_splice(c);
+    else
+        ask_before_letting_in(c, res->handshake_ms);
+}
+
+static void on_sniffed(void *arg, enum rc rc)
+{
+    struct tun_conn *c = arg;
+    struct target original = c->report.target, rule;
+
+    if (rc != RC_OK) {
+        fail(c, rc, stream_diag(c->client)->text);
+        return;
+    }
+    sniffed_rule_target(&c->sniff->found, &original, &rule);
+    (void)sniffed_target(&c->sniff->found, &c->report.target);
+    if (tun_is_bypassed(c->h, "tcp", &rule)) {
+        fail(c, RC_DENIED, "bypass");
+        return;
+    }
+    if (c->h->cfg->sniffing_override)
+        dial(c, &c->report.target, NULL);
+    else
+        dial(c, &original, &c->report.target);
+}
+
+/* ---------------------------------------------------------------- from the listener */
+
+void tun_on_flow(void *arg, struct tungo_flow *f)
+{
+    struct tun_handler *h = arg;
+    const struct addr *client = tungo_flow_client(f);
+    struct tun_conn *c;
+
+    if (!tun_is_admitted(h, client)) {
+        tungo_flow_refuse(f, RC_DENIED);
+        return;
+    }
+    c = tun_conn_new(h, "tcp", client, tungo_flow_target(f));
+    if (!c) {
+        tungo_flow_refuse(f, RC_NOMEM);
+        return;
+    }
+    c->flow = f;
+    timer_init(h->setup.loop, &c->park, on_park_over);
+    tungo_flow_set_user(f, c);
+    if (h->cfg->sniffing)
+        let_in(c);
+    else if (tun_is_bypassed(h, "tcp", &c->report.target))
+        fail(c, RC_DENIED, "bypass");
+    else
+        dial(c, &c->report.target, NULL);
+}
+
+void tun_on_flow_gone(void *arg, struct tungo_flow *f)
+{
+    struct tun_conn *c = tungo_flow_user(f);
+
+    (void)arg;
+    if (!c)
+        return;
+    c->flow = NULL;
+    report_failed(&c->report, RC_CANCELED, "the client gave up", loop_now_ms(c->h->setup.loop));
+    tun_conn_free(c);
+}

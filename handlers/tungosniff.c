@@ -1,0 +1,128 @@
+/* handlers/tungosniff.c - see tungosniff.h. */
+#include "handlers/tungosniff.h"
+#include "core/floor/replay.h"
+#include "core/stream.h"
+#include <stdlib.h>
+
+enum {
+    FIRST_ROOM_BYTES = 2048, /* most hellos and heads */
+    KNOWN_BYTES = 5,         /* so many tell a protocol (gost-config 5.1) */
+    MORE_TIME_MS = 1000
+};
+
+static void finish(struct tungosniff *w, enum rc rc)
+{
+    timer_stop(&w->timer);
+    stream_want(w->client, 0, NULL, NULL);
+    w->done(w->arg, rc);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct tungosniff *w =
+        (struct tungosniff *)((char *)timer - offsetof(struct tungosniff, timer));
+
+    w->found = (struct sniffed){.proto = SNIFF_UNKNOWN};
+    finish(w, RC_OK);
+}
+
+static bool has_room(struct tungosniff *w)
+{
+    size_t cap = w->cap ? 2 * w->cap : FIRST_ROOM_BYTES;
+
+    if (w->n < w->cap)
+        return true;
+    if (cap > SNIFF_MAX_BYTES)
+        cap = SNIFF_MAX_BYTES;
+    char *buf = realloc(w->buf, cap); /* n < SNIFF_MAX_BYTES: what reaches it is not RC_AGAIN */
+    if (!buf)
+        return false;
+    w->buf = buf;
+    w->cap = cap;
+    return true;
+}
+
+/* RC_AGAIN: the answer is not known yet. */
+static enum rc read_some(struct tungosniff *w)
+{
+    size_t n;
+
+    if (!has_room(w))
+        return RC_NOMEM;
+    enum rc rc = stream_recv(w->client, w->buf + w->n, w->cap - w->n, &n);
+    if (rc == RC_EOF)
+        return RC_PROTO; /* that was all: as it is */
+    if (rc != RC_OK)
+        return rc;
+    w->n += n;
+    return sniff_stream(w->buf, w->n, &w->found);
+}
+
+static void on_bytes(struct stream *s, unsigned ready, void *arg)
+{
+    struct tungosniff *w = arg;
+    enum rc rc = read_some(w);
+
+    (void)s;
+    (void)ready;
+    switch (rc) {
+    case RC_OK:
+        finish(w, RC_OK);
+        break;
+    case RC_PROTO:
+        w->found = (struct sniffed){.proto = SNIFF_UNKNOWN};
+        finish(w, RC_OK);
+        break;
+    case RC_AGAIN:
+        if (w->n >= KNOWN_BYTES && !w->more_time) {
+            w->more_time = true;
+            (void)timer_start(&w->timer,
+                              w->timeout_ms > MORE_TIME_MS ? w->timeout_ms : MORE_TIME_MS);
+        }
+        break;
+    default:
+        finish(w, rc);
+    }
+}
+
+struct tungosniff *tungosniff_start(struct stream *s, uint32_t timeout_ms, tungosniff_fn *done,
+                                    void *arg)
+{
+    struct tungosniff *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return NULL;
+    *w = (struct tungosniff){.client = s,
+                             .timeout_ms = timeout_ms,
+                             .done = done,
+                             .arg = arg,
+                             .found.proto = SNIFF_UNKNOWN};
+    timer_init(stream_loop(s), &w->timer, on_timer);
+    if (!timer_start(&w->timer, timeout_ms)) {
+        free(w);
+        return NULL;
+    }
+    stream_want(s, STREAM_IN, on_bytes, w);
+    return w;
+}
+
+enum rc tungosniff_give_back(struct tungosniff *w)
+{
+    return replay_push(w->client, w->buf, w->n);
+}
+
+static void release(void *obj)
+{
+    struct tungosniff *w = obj;
+
+    free(w->buf);
+    free(w);
+}
+
+void tungosniff_free(struct tungosniff *w)
+{
+    if (!w)
+        return;
+    timer_stop(&w->timer);
+    loop_free_later(w->timer.loop, &w->deferred, release, w);
+}

@@ -1,0 +1,43 @@
+/* handlers/tungosniff.h - the first bytes of a client that was let in before anybody knows where it
+ * wants to go: read, bounded, until they name a target or can't any more.
+ *
+ * A client that waits for the server to speak says nothing: after timeout_ms the wait is over. What
+ * has begun like a protocol that we know gets a second at least for the rest. Bytes are given back
+ * exactly (core/floor/replay.h).
+ *
+ * Owner: a flow of the tungo handler. The stream stays the owner's; until done() its events are
+ * ours. done() comes once, from the loop, unless tungosniff_free() came first.
+ */
+#ifndef HANDLERS_TUNGOSNIFF_H
+#define HANDLERS_TUNGOSNIFF_H
+
+#include "core/loop.h"
+#include "core/rc.h"
+#include "sniff/sniff.h"
+
+struct stream;
+
+/* rc RC_OK: go on, `found` says what is known; else the stream has failed with it. */
+typedef void tungosniff_fn(void *arg, enum rc rc);
+
+struct tungosniff {
+    struct stream *client;
+    struct timer timer;
+    char *buf;
+    size_t n, cap;
+    uint32_t timeout_ms;
+    bool more_time; /* the beginning of something known was seen */
+    struct sniffed found;
+    tungosniff_fn *done;
+    void *arg;
+    struct deferred deferred;
+};
+
+/* s is open. NULL: no memory. */
+struct tungosniff *tungosniff_start(struct stream *s, uint32_t timeout_ms, tungosniff_fn *done,
+                                    void *arg);
+/* Puts the bytes in front of what the client says next. */
+enum rc tungosniff_give_back(struct tungosniff *w);
+void tungosniff_free(struct tungosniff *w); /* NULL is fine */
+
+#endif
