@@ -1,0 +1,339 @@
+/* chain/fakepool.c - a table of places, a hash table of names, a ring by last use. */
+#include "chain/fakepool.h"
+#include "core/list.h"
+#include "core/loop.h"
+#include "core/siphash.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { RANGES_MAX = 2, LABEL_MAX = 63, BITS_MIN = 3 /* 8 addresses */ };
+
+struct fake {
+    struct list used; /* the least recently used first */
+    struct fake *next;
+    uint32_t hash, place;
+    char name[];
+};
+
+struct fakepool {
+    struct cidr ranges[RANGES_MAX]; /* masked; the first one is what records name */
+    size_t n_ranges;
+    struct siphash_key key;
+    struct fake **places, **buckets; /* n_places of each */
+    uint32_t n_places, count;
+    uint32_t fresh; /* places below it are taken, or were once */
+    struct list used;
+};
+
+/* ---------------------------------------------------------------- ranges */
+
+static void mask(struct cidr *c)
+{
+    size_t bytes = addr_ip_bytes(&c->net);
+    for (size_t i = 0; i < bytes; i++) {
+        size_t keep = c->bits > i * 8 ? c->bits - i * 8 : 0;
+        if (keep < 8)
+            c->net.ip[i] = (uint8_t)(c->net.ip[i] & (0xff00 >> keep));
+    }
+    c->net.port = 0;
+    c->net.scope = 0;
+}
+
+static uint32_t places_of(const struct cidr *c)
+{
+    unsigned host_bits = (unsigned)(addr_ip_bytes(&c->net) * 8) - c->bits;
+    return host_bits > 16 ? FAKEPOOL_PLACES_MAX : (1u << host_bits) - 2;
+}
+
+static enum rc add_range(struct fakepool *p, const struct cidr *range, struct diag *diag)
+{
+    struct cidr c = *range;
+    char text[ADDR_TEXT_MAX];
+    mask(&c);
+    (void)addr_format_ip(&c.net, text, sizeof(text));
+    if ((size_t)c.bits + BITS_MIN > addr_ip_bytes(&c.net) * 8)
+        return diag_set(diag, RC_INVALID, "%s/%u is too small a pool: 8 addresses at least", text,
+                        c.bits);
+    if (addr_is_wildcard(&c.net) || addr_is_loopback(&c.net) || addr_is_multicast(&c.net) ||
+        addr_is_link_local(&c.net))
+        return diag_set(diag, RC_INVALID,
+                        "%s/%u can't be a pool: flows don't go there. Take 198.18.0.0/15 or a "
+                        "part of fd00::/8",
+                        text, c.bits);
+    for (size_t i = 0; i < p->n_ranges; i++)
+        if (p->ranges[i].net.family == c.net.family)
+            return diag_set(diag, RC_INVALID, "%s/%u: one range of each family at most", text,
+                            c.bits);
+    p->ranges[p->n_ranges++] = c;
+    if (p->n_ranges == 2 && c.net.family == AF_INET) { /* records name IPv4, where there is one */
+        p->ranges[1] = p->ranges[0];
+        p->ranges[0] = c;
+    }
+    if (p->n_places == 0 || places_of(&c) < p->n_places)
+        p->n_places = places_of(&c);
+    return RC_OK;
+}
+
+enum rc fakepool_new(const struct cidr *ranges, size_t n, struct fakepool **ret_p,
+                     struct diag *diag)
+{
+    struct fakepool *p = calloc(1, sizeof(*p));
+    enum rc rc = RC_OK;
+    if (p == NULL)
+        return diag_set(diag, RC_NOMEM, "no memory");
+    list_init(&p->used);
+    loop_random(&p->key, sizeof(p->key));
+    if (n == 0)
+        rc = diag_set(diag, RC_INVALID, "no range");
+    for (size_t i = 0; i < n && rc == RC_OK; i++)
+        rc = add_range(p, &ranges[i], diag);
+    if (rc == RC_OK) {
+        p->places = calloc(p->n_places, sizeof(*p->places));
+        p->buckets = calloc(p->n_places, sizeof(*p->buckets));
+        if (p->places == NULL || p->buckets == NULL)
+            rc = diag_set(diag, RC_NOMEM, "no memory");
+    }
+    if (rc != RC_OK)
+        fakepool_free(p);
+    else
+        *ret_p = p;
+    return rc;
+}
+
+void fakepool_free(struct fakepool *p)
+{
+    if (p == NULL)
+        return;
+    while (!list_is_empty(&p->used)) {
+        struct fake *f = LIST_OWNER(p->used.next, struct fake, used);
+        list_remove(&f->used);
+        free(f);
+    }
+    free(p->places);
+    free(p->buckets);
+    free(p);
+}
+
+static const struct cidr *range_of(const struct fakepool *p, int family)
+{
+    for (size_t i = 0; i < p->n_ranges; i++)
+        if (p->ranges[i].net.family == family)
+            return &p->ranges[i];
+    return NULL;
+}
+
+bool fakepool_has_family(const struct fakepool *p, int family)
+{
+    return range_of(p, family) != NULL;
+}
+
+bool fakepool_has(const struct fakepool *p, const struct addr *a)
+{
+    const struct cidr *c = range_of(p, a->family);
+    return c != NULL && cidr_has(c, a);
+}
+
+size_t fakepool_count(const struct fakepool *p)
+{
+    return p->count;
+}
+
+/* ---------------------------------------------------------------- places and addresses */
+
+static struct addr addr_of(const struct cidr *c, uint32_t place)
+{
+    struct addr a = c->net;
+    uint32_t rest = place + 1;
+    for (size_t i = addr_ip_bytes(&a); i > 0 && rest > 0; i--) {
+        rest += a.ip[i - 1];
+        a.ip[i - 1] = (uint8_t)(rest & 0xff);
+        rest >>= 8;
+    }
+    return a;
+}
+
+/* false: no place of the pool has this address. */
+static bool place_of(const struct fakepool *p, const struct addr *a, uint32_t *ret_place)
+{
+    const struct cidr *c = range_of(p, a->family);
+    uint32_t n = 0;
+    if (c == NULL || !cidr_has(c, a))
+        return false;
+    for (size_t i = 0; i < addr_ip_bytes(a); i++) {
+        if (n >> 24 != 0)
+            return false;
+        n = n << 8 | (uint32_t)(a->ip[i] ^ c->net.ip[i]);
+    }
+    if (n == 0 || n > p->n_places)
+        return false;
+    *ret_place = n - 1;
+    return true;
+}
+
+/* ---------------------------------------------------------------- names */
+
+static bool is_host_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+}
+
+bool fakepool_takes(const char *name)
+{
+    struct addr a;
+    size_t n = strlen(name), label = 0;
+    if (n == 0 || n > FAKEPOOL_NAME_MAX || addr_parse_ip(name, n, &a))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (name[i] == '.' ? label == 0 : !is_host_byte(name[i]))
+            return false;
+        label = name[i] == '.' ? 0 : label + 1;
+        if (label > LABEL_MAX)
+            return false;
+    }
+    return label > 0;
+}
+
+static size_t lower(const char *name, char low[FAKEPOOL_NAME_MAX + 1])
+{
+    size_t n = 0;
+    for (; name[n] != 0; n++)
+        low[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + 32 : name[n]);
+    low[n] = 0;
+    return n;
+}
+
+static struct fake *find(const struct fakepool *p, const char *low, uint32_t hash)
+{
+    struct fake *f = p->buckets[hash % p->n_places];
+    while (f != NULL && (f->hash != hash || strcmp(f->name, low) != 0))
+        f = f->next;
+    return f;
+}
+
+static void drop(struct fakepool *p, struct fake *f)
+{
+    struct fake **at = &p->buckets[f->hash % p->n_places];
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    p->places[f->place] = NULL;
+    list_remove(&f->used);
+    p->count--;
+    free(f);
+}
+
+static void touch(struct fakepool *p, struct fake *f)
+{
+    list_remove(&f->used);
+    list_append(&p->used, &f->used);
+}
+
+static struct fake *add(struct fakepool *p, const char *low, size_t n, uint32_t hash,
+                        uint32_t place)
+{
+    struct fake *f = malloc(sizeof(*f) + n + 1);
+    if (f == NULL)
+        return NULL;
+    *f = (struct fake){.hash = hash, .place = place};
+    memcpy(f->name, low, n + 1);
+    f->next = p->buckets[hash % p->n_places];
+    p->buckets[hash % p->n_places] = f;
+    p->places[place] = f;
+    list_init(&f->used);
+    list_append(&p->used, &f->used);
+    p->count++;
+    return f;
+}
+
+/* A place that is free now. */
+static uint32_t make_place(struct fakepool *p)
+{
+    while (p->fresh < p->n_places && p->places[p->fresh] != NULL)
+        p->fresh++;
+    if (p->fresh < p->n_places)
+        return p->fresh++;
+    if (p->count < p->n_places) { /* one that was free again */
+        p->fresh = 0;
+        return make_place(p);
+    }
+    struct fake *oldest = LIST_OWNER(p->used.next, struct fake, used);
+    uint32_t place = oldest->place;
+    drop(p, oldest);
+    return place;
+}
+
+bool fakepool_give(struct fakepool *p, const char *name, int family, struct addr *ret_a,
+                   bool *ret_new)
+{
+    const struct cidr *c = range_of(p, family);
+    char low[FAKEPOOL_NAME_MAX + 1];
+    if (c == NULL || !fakepool_takes(name))
+        return false;
+    size_t n = lower(name, low);
+    uint32_t hash = (uint32_t)siphash(&p->key, low, n);
+    struct fake *f = find(p, low, hash);
+    *ret_new = f == NULL;
+    if (f == NULL)
+        f = add(p, low, n, hash, make_place(p));
+    if (f == NULL)
+        return false;
+    touch(p, f);
+    *ret_a = addr_of(c, f->place);
+    return true;
+}
+
+const char *fakepool_name(struct fakepool *p, const struct addr *a)
+{
+    uint32_t place;
+    if (!place_of(p, a, &place) || p->places[place] == NULL)
+        return NULL;
+    touch(p, p->places[place]);
+    return p->places[place]->name;
+}
+
+/* ---------------------------------------------------------------- records */
+
+bool fakepool_restore(struct fakepool *p, const struct addr *a, const char *name)
+{
+    char low[FAKEPOOL_NAME_MAX + 1];
+    uint32_t place;
+    if (a->family != p->ranges[0].net.family || !place_of(p, a, &place) || !fakepool_takes(name))
+        return false;
+    size_t n = lower(name, low);
+    uint32_t hash = (uint32_t)siphash(&p->key, low, n);
+    struct fake *f = find(p, low, hash);
+    if (f != NULL && f->place == place) {
+        touch(p, f);
+        return true;
+    }
+    if (f != NULL)
+        drop(p, f);
+    if (p->places[place] != NULL)
+        drop(p, p->places[place]);
+    return add(p, low, n, hash, place) != NULL;
+}
+
+bool fakepool_record(const struct fakepool *p, const char *name, struct addr *ret_a)
+{
+    char low[FAKEPOOL_NAME_MAX + 1];
+    if (!fakepool_takes(name))
+        return false;
+    size_t n = lower(name, low);
+    const struct fake *f = find(p, low, (uint32_t)siphash(&p->key, low, n));
+    if (f == NULL)
+        return false;
+    *ret_a = addr_of(&p->ranges[0], f->place);
+    return true;
+}
+
+bool fakepool_each(const struct fakepool *p, fakepool_fn *fn, void *arg)
+{
+    for (struct list *l = p->used.next; l != &p->used; l = l->next) {
+        const struct fake *f = LIST_OWNER(l, struct fake, used);
+        struct addr a = addr_of(&p->ranges[0], f->place);
+        if (!fn(arg, &a, f->name))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,48 @@
+/* chain/fakepool.h - addresses that stand for names: who asks for a name is told one of ours, and a
+ * flow to it is a flow to that name.
+ *
+ * A pool has one range of each family at most. A name has one place, and with it the address of
+ * that number in each range. When all places are taken the name that was not used for the longest
+ * time loses its own. At most 65,536 places; the first and the last address of a range are not
+ * given. Pure: no I/O, no clock. Names are kept in lower case, as text that needs no escapes. One
+ * owner.
+ */
+#ifndef CHAIN_FAKEPOOL_H
+#define CHAIN_FAKEPOOL_H
+
+#include "core/addr.h"
+#include "core/rc.h"
+#include <stddef.h>
+
+enum { FAKEPOOL_PLACES_MAX = 65536, FAKEPOOL_NAME_MAX = 253 };
+
+struct fakepool;
+/* RC_INVALID: two ranges of a family, one too small (under 8 addresses) or of a kind that can't be
+ * the target of a flow. RC_NOMEM. */
+enum rc fakepool_new(const struct cidr *ranges, size_t n, struct fakepool **ret_p,
+                     struct diag *diag);
+void fakepool_free(struct fakepool *p); /* NULL is fine */
+
+bool fakepool_has(const struct fakepool *p, const struct addr *a); /* in one of the ranges? */
+bool fakepool_has_family(const struct fakepool *p, int family);
+size_t fakepool_count(const struct fakepool *p); /* of names */
+
+/* Can the name have an address: a host name of up to 253 bytes, and no address literal? */
+bool fakepool_takes(const char *name);
+/* The name's address (port 0), given now if it has none: then *ret_new, for who keeps a record.
+ * false: no such family, a name that can't have one, no memory. */
+bool fakepool_give(struct fakepool *p, const char *name, int family, struct addr *ret_a,
+                   bool *ret_new);
+/* Whose address is it? NULL: nobody's. Valid until the next give; counts as a use. */
+const char *fakepool_name(struct fakepool *p, const struct addr *a);
+
+/* For a record: the address of a name in the first range, and the way back. false: not in the
+ * pool's first range, or not a name. A later one for the same place or name wins. */
+bool fakepool_restore(struct fakepool *p, const struct addr *a, const char *name);
+/* All names, the longest unused first. fn returns false to stop. */
+typedef bool fakepool_fn(void *arg, const struct addr *a, const char *name);
+bool fakepool_each(const struct fakepool *p, fakepool_fn *fn, void *arg);
+/* The address that a record names: of the first range. */
+bool fakepool_record(const struct fakepool *p, const char *name, struct addr *ret_a);
+
+#endif
