@@ -3,6 +3,7 @@
  */
 #include "app/parent.h"
 #include "app/registry.h"
+#include "app/rules.h"
 #include "app/world.h"
 #include "configs/cli.h"
 #include "configs/dump.h"
@@ -73,6 +74,8 @@ static int test(const struct cli *c)
     struct config *cfg = NULL;
     enum rc rc = config_load(&c->args, registry_names(), &cfg, &p);
 
+    if (rc == RC_OK && !rules_check(cfg, true, &p))
+        rc = RC_INVALID;
     tell_all(&p, true);
     if (rc == RC_OK)
         printf("configuration ok: %zu service%s\n", cfg->n_services,
@@ -103,6 +106,8 @@ static int run(const struct cli *c)
     int code = 1;
     enum rc rc = config_load(&c->args, registry_names(), &cfg, &p);
 
+    if (rc == RC_OK && !rules_check(cfg, false, &p) && problems_have(&p, PROBLEM_REFUSE))
+        rc = RC_INVALID;
     if (rc == RC_OK)
         rc = open_log(cfg, &diag);
     tell_all(&p, false);

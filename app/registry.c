@@ -48,7 +48,7 @@ const struct type_names *registry_names(void)
         .dialers = dialers,
         .tls_client = tls_client_options,
         .tls_server = tls_server_options,
-        .features = CONFIG_RESOLVER | CONFIG_HOSTS,
+        .features = CONFIG_BYPASS | CONFIG_RESOLVER | CONFIG_HOSTS | CONFIG_ADMISSION,
     };
     return &names;
 }

@@ -1,5 +1,6 @@
 /* app/service.c - see service.h. */
 #include "app/service.h"
+#include "app/rules.h"
 #include "chain/forwarder.h"
 #include "chain/router.h"
 #include "configs/model.h"
@@ -7,12 +8,15 @@
 #include "core/dgram.h"
 #include "core/host/hooks.h"
 #include "core/log.h"
+#include "core/loop.h"
 #include "core/stream.h"
 #include "handlers/handler.h"
 #include "listeners/listener.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { REFUSED_PAUSE_MS = 1000, REFUSED_WHY_MAX = 700 };
 
 enum state { STATE_NEW, STATE_OPEN, STATE_STARTING, STATE_SERVING, STATE_CLOSED };
 
@@ -26,6 +30,7 @@ struct service {
     struct hooks_run *up; /* postUp under way */
     /* the device as the hooks' environment tells it: kept for those that run when it is gone */
     char tun[16], mtu[8], addr[256];
+    uint64_t refused, told_ms; /* clients by admissions; when the latest of them was told */
 };
 
 void service_parts_done(struct service_parts *p)
@@ -121,11 +126,40 @@ static void run_hooks(struct service *s, enum hooks_phase phase, const struct st
 
 /* ---------------------------------------------------------------- what the listener brings */
 
+/* A scan must not fill the log: one line a second, with the count. */
+static void tell_refused(struct service *s, const struct addr *client)
+{
+    uint64_t now = loop_now_ms(s->loop);
+    char who[ADDR_TEXT_MAX], why[REFUSED_WHY_MAX];
+
+    if (s->told_ms && now - s->told_ms < REFUSED_PAUSE_MS)
+        return;
+    s->told_ms = now;
+    (void)rules_explain_admitted(s->p.admissions, client, why, sizeof why);
+    log_write(LOG_WARN,
+              (struct log_field[]){F_STR("kind", "service"), F_STR("service", s->p.name),
+                                   F_STR("client", addr_format(client, who, sizeof who)),
+                                   F_INT("refused", s->refused), LOG_END},
+              "client %s is refused: %s; %llu so far", who, why, (unsigned long long)s->refused);
+}
+
+/* Also the question of the handler that sees its clients itself (tungo). */
+static bool is_admitted(void *arg, const struct addr *client)
+{
+    struct service *s = arg;
+
+    if (!s->p.admissions || rules_admitted(s->p.admissions, client))
+        return true;
+    s->refused++;
+    tell_refused(s, client);
+    return false;
+}
+
 static void on_stream(void *arg, struct stream *stream, const struct client_info *info)
 {
     struct service *s = arg;
 
-    if (s->handler.type->serve)
+    if (s->handler.type->serve && is_admitted(s, &info->peer))
         s->handler.type->serve(&s->handler, stream, info);
     else
         stream_close(stream);
@@ -135,7 +169,7 @@ static void on_dgram(void *arg, struct dgram *d, const struct client_info *info)
 {
     struct service *s = arg;
 
-    if (s->handler.type->serve_dgram)
+    if (s->handler.type->serve_dgram && is_admitted(s, &info->peer))
         s->handler.type->serve_dgram(&s->handler, d, info);
     else
         dgram_close(d);
@@ -191,6 +225,10 @@ enum rc service_open(struct service *s, struct diag *diag)
         .auther = s->p.auther,
         .tls = &s->p.handler_tls,
         .forwarder = s->p.forwarder,
+        .bypassed = s->p.bypasses ? rules_bypassed : NULL,
+        .bypassed_arg = s->p.bypasses,
+        .admitted = s->p.admissions ? is_admitted : NULL,
+        .admitted_arg = s,
     };
     char where[128];
     enum rc rc = s->listener.type->open(&s->listener, &ls, diag);
@@ -259,6 +297,11 @@ void service_stop(struct service *s)
         s->listener.type->done(&s->listener);
     if (was_open)
         run_hooks(s, HOOKS_POST_DOWN, &s->p.options->post_down);
+    if (s->refused)
+        log_write(LOG_INFO,
+                  (struct log_field[]){F_STR("kind", "service"), F_STR("service", s->p.name),
+                                       F_INT("refused", s->refused), LOG_END},
+                  "%llu clients were refused by admissions", (unsigned long long)s->refused);
     s->state = STATE_CLOSED;
 }
 

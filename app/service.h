@@ -21,6 +21,7 @@ struct handler_type;
 struct listener_type;
 struct loop;
 struct router;
+struct rules_at;
 struct service;
 
 /* All of it is taken, also on failure, but for what is said to be borrowed. */
@@ -36,8 +37,9 @@ struct service_parts {
     void *handler_cfg;
     struct tls_cfg handler_tls;
     struct router *router;
-    struct auther *auther;       /* NULL: none */
-    struct forwarder *forwarder; /* NULL: none */
+    struct auther *auther;                  /* NULL: none */
+    struct forwarder *forwarder;            /* NULL: none */
+    struct rules_at *bypasses, *admissions; /* borrowed (app/rules.h); NULL: no rule */
 };
 void service_parts_done(struct service_parts *p);
 

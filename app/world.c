@@ -71,6 +71,15 @@ static enum rc at_place(struct builder *b, const struct place *at)
     return diag_set(b->diag, d.rc, "%s: %s", place, d.text);
 }
 
+/* The bypasses of a place: *ret_at is NULL where there are none. */
+static enum rc bypasses_at(struct builder *b, const char *kind, const char *name,
+                           const struct conf_names *names, struct rules_at **ret_at)
+{
+    enum rc rc = rules_bypasses_at(&b->w->rules, kind, name, names, ret_at);
+
+    return rc == RC_OK ? RC_OK : out_of_memory(b);
+}
+
 static struct selector_cfg selector_of(const struct conf_selector *c)
 {
     return (struct selector_cfg){
@@ -118,8 +127,13 @@ static struct node *build_node(struct builder *b, const struct conf_node *c)
                    .weight = (int)c->weight,
                    .backup = c->backup},
     };
+    struct rules_at *rules;
     struct node *n = NULL;
 
+    if (bypasses_at(b, "node", c->name, &c->bypasses, &rules) != RC_OK)
+        return NULL;
+    nc.bypassed = rules ? rules_bypassed : NULL;
+    nc.bypassed_arg = rules;
     if (!ct || !dt) {
         diag_set(b->diag, RC_INVALID, "node %s: connector %s or dialer %s is not served", c->name,
                  c->connector.type, c->dialer.type);
@@ -150,8 +164,14 @@ static struct node *build_node(struct builder *b, const struct conf_node *c)
 static struct hop *build_hop(struct builder *b, const struct conf_hop *c)
 {
     struct hop_cfg hc = {.loop = b->loop, .name = c->name, .selector = selector_of(&c->selector)};
-    struct hop *h = hop_new(&hc);
+    struct rules_at *rules;
+    struct hop *h;
 
+    if (bypasses_at(b, "hop", c->name, &c->bypasses, &rules) != RC_OK)
+        return NULL;
+    hc.bypassed = rules ? rules_bypassed : NULL;
+    hc.bypassed_arg = rules;
+    h = hop_new(&hc);
     if (!h) {
         out_of_memory(b);
         return NULL;
@@ -293,6 +313,11 @@ static enum rc build_parts(struct builder *b, const struct conf_service *c, stru
              &p->handler_tls) != RC_OK ||
         build_auther(b, c, &p->auther) != RC_OK || build_forwarder(b, c, &p->forwarder) != RC_OK)
         return b->diag->rc;
+    if (bypasses_at(b, "service", c->name, &c->bypasses, &p->bypasses) != RC_OK)
+        return b->diag->rc;
+    if (rules_admissions_at(&b->w->rules, "service", c->name, &c->admissions, &p->admissions) !=
+        RC_OK)
+        return out_of_memory(b);
     p->router = router_new(&rc);
     return p->router ? RC_OK : out_of_memory(b);
 }
@@ -328,6 +353,8 @@ enum rc world_build(struct loop *loop, const struct config *cfg, struct world *w
     }
     if (rc == RC_OK)
         rc = names_build(&w->names, cfg, diag);
+    if (rc == RC_OK)
+        rc = rules_build(&w->rules, loop, cfg, diag);
     for (size_t i = 0; i < w->n_chains && rc == RC_OK; i++)
         rc = build_chain(&b, &cfg->chains[i], &w->chains[i]);
     if (rc == RC_OK)
@@ -349,6 +376,7 @@ void world_done(struct world *w)
         chain_unref(w->chains[i]);
     for (size_t i = 0; i < w->n_hops; i++)
         hop_unref(w->hops[i]);
+    rules_done(&w->rules);
     free(w->services);
     free(w->chains);
     free(w->hops);

@@ -7,6 +7,7 @@
 #define APP_WORLD_H
 
 #include "app/names.h"
+#include "app/rules.h"
 #include "app/service.h"
 
 struct chain;
@@ -23,6 +24,7 @@ struct world {
     struct hop **hops; /* top-level ones, shared by chains */
     size_t n_hops;
     struct names names;
+    struct rules rules;
 };
 
 /* Builds everything, opens nothing. On failure the reason (with its place) is in diag and w is

@@ -1,12 +1,13 @@
 /* bypass/admission.c - see admission.h. */
 #include "bypass/admission.h"
 #include "bypass/matcher.h"
-#include "bypass/pattern.h"
+#include "core/addr.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct admission {
-    char *name;
+    char *name, *place;
     bool whitelist;
     struct source *source;
 };
@@ -20,8 +21,9 @@ struct admission *admission_new(const struct admission_cfg *cfg)
         return NULL;
     source.addrs_only = true;
     a->name = strdup(cfg->name ? cfg->name : "");
+    a->place = strdup(cfg->place ? cfg->place : "");
     a->whitelist = cfg->whitelist;
-    if (a->name)
+    if (a->name && a->place)
         a->source = source_new(&source);
     if (a->source)
         return a;
@@ -35,6 +37,7 @@ void admission_free(struct admission *a)
         return;
     source_free(a->source);
     free(a->name);
+    free(a->place);
     free(a);
 }
 
@@ -43,20 +46,31 @@ const char *admission_name(const struct admission *a)
     return a->name;
 }
 
-bool admission_pattern_ok(const char *text)
+static bool is_listed(const struct admission *a, const struct addr *client, uint32_t *ret_rule)
 {
-    struct pattern p;
+    struct target t;
 
-    pattern_parse(text, strlen(text), &p);
-    return p.kind == PATTERN_ADDRS;
+    target_from_addr(&t, client);
+    return matcher_has(source_list(a->source), &t, ret_rule);
 }
 
 bool admission_has(const struct admission *a, const struct addr *client)
 {
-    struct target t;
+    return client->family == 0 || is_listed(a, client, NULL) == a->whitelist;
+}
 
-    if (client->family == 0)
-        return true;
-    target_from_addr(&t, client);
-    return matcher_has(source_list(a->source), &t, NULL) == a->whitelist;
+const char *admission_why(const struct admission *a, const struct addr *client, char *buf,
+                          size_t cap)
+{
+    char text[512];
+    uint32_t rule;
+    bool known = *a->place != 0;
+
+    if (client->family != 0 && is_listed(a, client, &rule))
+        (void)snprintf(buf, cap, "admission %s, %s", a->name,
+                       source_rule(a->source, rule, text, sizeof text));
+    else
+        (void)snprintf(buf, cap, "admission %s, not in its list%s%s%s", a->name, known ? " (" : "",
+                       a->place, known ? ")" : "");
+    return buf;
 }

@@ -13,6 +13,7 @@ struct admission;
 
 struct admission_cfg {
     const char *name;
+    const char *place;        /* where it is configured; NULL: not known */
     bool whitelist;           /* only what is in the list is admitted; else all but that */
     struct source_cfg source; /* addrs_only is implied */
 };
@@ -21,10 +22,11 @@ struct admission *admission_new(const struct admission_cfg *cfg); /* NULL: no me
 void admission_free(struct admission *a);                         /* NULL is fine */
 const char *admission_name(const struct admission *a);
 
-/* Is it what an admission's pattern can be: an address, a network or a range? */
-bool admission_pattern_ok(const char *text);
-
 /* May this client in? Its port does not count; one without an address is let in. */
 bool admission_has(const struct admission *a, const struct addr *client);
+/* Why, in words: "admission lan, \"10.0.0.0/8\" (gost.yml:12:7)", "admission lan, not in its list
+ * (gost.yml:10:3)". Returns buf. */
+const char *admission_why(const struct admission *a, const struct addr *client, char *buf,
+                          size_t cap);
 
 #endif

@@ -16,6 +16,7 @@ struct target;
 
 struct bypass_cfg {
     const char *name;
+    const char *place;   /* where it is configured, for explanations; NULL: not known */
     const char *network; /* "tcp" or "udp": for nothing else; NULL or "": for all */
     bool whitelist;      /* what is not in the list is bypassed */
     struct source_cfg source;
@@ -27,8 +28,10 @@ const char *bypass_name(const struct bypass *b);
 
 /* What decided: for those who explain. */
 struct bypass_hit {
-    const struct bypass *by; /* NULL: none of them bypasses it */
-    bool listed;             /* by a rule: the one below; else since it is not in a whitelist */
+    bool bypassed;
+    const struct bypass *by; /* the set that bypasses it, or the whitelist that spares it; NULL:
+                                none of them has anything to say */
+    bool listed;             /* by a rule: the one below; else since no rule lists it */
     uint32_t rule;
 };
 
@@ -44,8 +47,9 @@ struct bypass_group {
 bool bypass_group_has(const struct bypass_group *g, const char *network, const struct target *t,
                       struct bypass_hit *ret_hit);
 
-/* "bypass lan, \"10.0.0.0/8\"", "bypass lan, /etc/list:12", "bypass lan, not in its whitelist".
- * Valid as long as the list is in force. Returns buf. */
+/* "bypass lan, \"10.0.0.0/8\" (gost.yml:12:7)", "bypass lan, /etc/list:12", "bypass lan, not in its
+ * whitelist (gost.yml:10:3)", "no rule matches". The hit is valid as long as the list is in force.
+ * Returns buf. */
 const char *bypass_hit_format(const struct bypass_hit *hit, char *buf, size_t cap);
 
 #endif

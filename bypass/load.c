@@ -43,16 +43,17 @@ const char *load_rule(const struct load_cfg *cfg, uint32_t rule, char *buf, size
 
 /* ---- patterns ---- */
 
+/* Only lines: what the configuration holds was judged by whoever read it. */
 static void doubt(struct load *l, const struct load_cfg *cfg, uint32_t rule, const char *text,
                   size_t n, const char *why)
 {
-    char place[LOAD_TEXT_MAX / 2] = "";
+    char place[LOAD_TEXT_MAX / 2];
 
-    if (rule >= cfg->n_patterns)
-        (void)load_rule(cfg, rule, place, sizeof place);
+    if (rule < cfg->n_patterns)
+        return;
     if (l->n_doubts < LOAD_DOUBTS_MAX)
-        (void)snprintf(l->doubts[l->n_doubts], LOAD_TEXT_MAX, "%s%spattern \"%.*s\": %s", place,
-                       *place ? ": " : "", n < 80 ? (int)n : 80, text, why);
+        (void)snprintf(l->doubts[l->n_doubts], LOAD_TEXT_MAX, "%s: pattern \"%.*s\": %s",
+                       load_rule(cfg, rule, place, sizeof place), n < 80 ? (int)n : 80, text, why);
     l->n_doubts++;
 }
 
@@ -61,18 +62,14 @@ static enum rc add(struct load *l, const struct load_cfg *cfg, const char *text,
 {
     struct pattern p;
 
-    pattern_parse(text, n, &p);
-    if (cfg->addrs_only && p.kind != PATTERN_ADDRS) {
-        doubt(l, cfg, rule, text, n, "it is no address or network and is ignored");
-        return RC_OK;
-    }
-    if (cfg->addrs_only && addr_unmap(p.last).family == AF_INET) {
-        p.first = addr_unmap(p.first);
-        p.last = addr_unmap(p.last);
-        p.doubt = NULL;
-    }
+    if (cfg->addrs_only)
+        pattern_parse_addrs(text, n, &p);
+    else
+        pattern_parse(text, n, &p);
     if (p.doubt)
         doubt(l, cfg, rule, text, n, p.doubt);
+    if (cfg->addrs_only && p.kind != PATTERN_ADDRS)
+        return RC_OK;
     enum rc rc = matcher_add(l->list, &p, rule);
     if (rc != RC_LIMIT)
         return rc;

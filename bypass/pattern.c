@@ -60,6 +60,14 @@ static bool parse_trimmed(const char *s, size_t n, struct addr *ret_a)
     return addr_parse_ip(s, n, ret_a);
 }
 
+/* Below 0: a comes first. IPv4 is below IPv6. */
+static int addr_order(const struct addr *a, const struct addr *b)
+{
+    if (a->family != b->family)
+        return a->family == AF_INET ? -1 : 1;
+    return memcmp(a->ip, b->ip, sizeof a->ip);
+}
+
 static bool parse_range(const char *s, size_t n, struct pattern *p)
 {
     const char *dash = memchr(s, '-', n);
@@ -75,11 +83,7 @@ static bool parse_range(const char *s, size_t n, struct pattern *p)
     if (addr_unmap(p->first).family != p->first.family && p->last.family == AF_INET6 &&
         memcmp(p->first.ip, p->last.ip, sizeof p->first.ip) == 0)
         p->doubt = "targets of that kind are IPv4 addresses";
-    int order = p->first.family == p->last.family
-                    ? memcmp(p->first.ip, p->last.ip, sizeof p->first.ip)
-                : p->first.family == AF_INET ? -1
-                                             : 1;
-    if (order > 0)
+    if (addr_order(&p->first, &p->last) > 0)
         p->doubt = "the range falls";
     return true;
 }
@@ -169,10 +173,12 @@ static const char *host_doubt(const char *s, size_t n)
         return "it is empty";
     if (n > TARGET_NAME_MAX)
         return "it is longer than a name can be";
+    if (memchr(s, '/', n))
+        return "it is no network, and no name has a slash";
     if (memchr(s, ':', n))
         return is_canonical_ip(s, n) ? NULL : "it is neither a name nor an address";
     for (size_t i = 0; i < n; i++) {
-        if (is_blank(s[i]) || strchr("/~!#@[]{},", s[i]))
+        if (is_blank(s[i]) || strchr("~!#@[]{},", s[i]))
             return "no name has such characters";
         is_number = is_number && (s[i] == '.' || (s[i] >= '0' && s[i] <= '9'));
     }
@@ -199,4 +205,45 @@ void pattern_parse(const char *text, size_t n, struct pattern *ret_p)
     if (!p.doubt && p.kind == PATTERN_HOST)
         p.doubt = wild ? "it is no glob" : host_doubt(p.host, p.host_bytes);
     *ret_p = p;
+}
+
+void pattern_parse_addrs(const char *text, size_t n, struct pattern *ret_p)
+{
+    pattern_parse(text, n, ret_p);
+    if (ret_p->kind != PATTERN_ADDRS) {
+        ret_p->doubt = "it is no address or network, and is ignored";
+        return;
+    }
+    struct addr first = addr_unmap(ret_p->first), last = addr_unmap(ret_p->last);
+    bool falls = addr_order(&first, &last) > 0;
+    if (first.family == last.family) {
+        ret_p->first = first;
+        ret_p->last = last;
+    }
+    ret_p->doubt = falls ? "the range falls" : NULL;
+}
+
+static enum rc count_glob(void *arg, const char *glob, size_t n)
+{
+    (void)arg;
+    (void)glob;
+    (void)n;
+    return RC_OK;
+}
+
+const char *pattern_doubt(const char *text, size_t n, bool addrs_only, bool *ret_ignored)
+{
+    struct pattern p;
+
+    if (addrs_only)
+        pattern_parse_addrs(text, n, &p);
+    else
+        pattern_parse(text, n, &p);
+    *ret_ignored = addrs_only && p.kind != PATTERN_ADDRS;
+    if (!addrs_only && p.kind == PATTERN_GLOB &&
+        glob_expand(p.host, p.host_bytes, count_glob, NULL) == RC_LIMIT) {
+        *ret_ignored = true;
+        return "it is too long or has too many alternatives, and is ignored";
+    }
+    return p.doubt;
 }

@@ -26,5 +26,11 @@ struct pattern {
 };
 
 void pattern_parse(const char *text, size_t n, struct pattern *ret_p);
+/* As an admission reads it: IPv4-mapped addresses are IPv4; what is not ADDRS is no use. */
+void pattern_parse_addrs(const char *text, size_t n, struct pattern *ret_p);
+
+/* What is wrong with a pattern, in words; NULL: nothing. addrs_only: of an admission. *ret_ignored:
+ * lists leave it out, though GOST may make something of it. */
+const char *pattern_doubt(const char *text, size_t n, bool addrs_only, bool *ret_ignored);
 
 #endif

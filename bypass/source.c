@@ -17,6 +17,7 @@ struct source {
     struct loop *loop;
     struct load_cfg what; /* strings are ours */
     uint32_t reload_ms;
+    const char *(*place)(void *arg, uint32_t pattern, char *buf, size_t cap);
     source_note_fn *note;
     void *arg;
     struct matcher *list;
@@ -182,6 +183,7 @@ struct source *source_new(const struct source_cfg *cfg)
     if (!s)
         return NULL;
     s->loop = cfg->loop;
+    s->place = cfg->place;
     s->note = cfg->note;
     s->arg = cfg->arg;
     s->done_fd = s->done.fd = -1;
@@ -227,5 +229,11 @@ const struct matcher *source_list(const struct source *s)
 
 const char *source_rule(const struct source *s, uint32_t rule, char *buf, size_t cap)
 {
-    return load_rule(&s->what, rule, buf, cap);
+    char place[LOAD_TEXT_MAX];
+
+    if (!s->place || rule >= s->what.n_patterns)
+        return load_rule(&s->what, rule, buf, cap);
+    (void)snprintf(buf, cap, "\"%s\" (%s)", s->what.patterns[rule],
+                   s->place(s->arg, rule, place, sizeof place));
+    return buf;
 }

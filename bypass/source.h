@@ -6,7 +6,8 @@
  * file that can't be read, or that leaves no pattern at all, changes nothing: the last good list
  * stays. A file that did not change is not read.
  *
- * Lines: one pattern each; '#' and what follows is a comment; blanks around are dropped.
+ * Lines: one pattern each; '#' and what follows is a comment; blanks around are dropped. What is
+ * odd about them is told; the configuration's patterns were judged by whoever read it (pattern.h).
  * Owner: one rule set. Threads: the loop's, but for what was said.
  */
 #ifndef BYPASS_SOURCE_H
@@ -32,9 +33,12 @@ struct source_cfg {
     struct loop *loop;
     const char *const *patterns; /* of the configuration; copied, as all strings */
     size_t n_patterns;
-    const char *file;     /* NULL or "": none */
-    uint32_t reload_ms;   /* 0: never again; less than a second is a second */
-    bool addrs_only;      /* what is no address, prefix or range is ignored */
+    const char *file;   /* NULL or "": none */
+    uint32_t reload_ms; /* 0: never again; less than a second is a second */
+    bool addrs_only;    /* what is no address, prefix or range is ignored */
+    /* Where a pattern of the configuration stands ("gost.yml:12:7"); NULL: not known. Returns buf.
+     */
+    const char *(*place)(void *arg, uint32_t pattern, char *buf, size_t cap);
     source_note_fn *note; /* from source_new() too; NULL: nobody listens */
     void *arg;
 };
@@ -45,7 +49,8 @@ void source_free(struct source *s); /* waits for the thread to notice; NULL is f
 
 /* The list in force: never NULL, valid until the loop goes on. */
 const struct matcher *source_list(const struct source *s);
-/* Where a rule of that list stands: its text, or "FILE:LINE". Returns buf. */
+/* A rule of that list in words: "\"TEXT\"", with its place behind it when that is known, or
+ * "FILE:LINE". Returns buf. */
 const char *source_rule(const struct source *s, uint32_t rule, char *buf, size_t cap);
 
 #endif

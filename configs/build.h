@@ -33,13 +33,14 @@ const struct option *make_table(struct maker *m, enum plugin_kind kind,
                                 const struct conf_plugin *p);
 void make_check_keys(struct maker *m, enum plugin_kind kind, const struct conf_plugin *p,
                      const struct option *const *tables);
-/* Bypass names must exist and be served. */
-void make_check_bypasses(struct maker *m, const struct value *owner,
-                         const struct conf_names *names);
+/* Those that are missing, or not served, are told. */
+struct conf_names make_bypass_names(struct maker *m, const struct value *owner);
+struct conf_names make_admission_names(struct maker *m, const struct value *service);
 /* resolver and hosts of owner: told when missing or not served. */
 void make_check_lookup(struct maker *m, const struct value *owner);
 const struct value *make_find(const struct value *root, const char *section, const char *name);
 
+void make_rules(struct maker *m, const struct value *root);
 void make_hops(struct maker *m, const struct value *root);
 void make_chains(struct maker *m, const struct value *root);
 /* After the chains: nameservers name them. */

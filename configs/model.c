@@ -165,43 +165,6 @@ static void make_authers(struct maker *m, const struct value *root)
     }
 }
 
-static void make_bypasses(struct maker *m, const struct value *root)
-{
-    const struct value *list = value_get(root, "bypasses");
-    struct conf_bypass *v = make_array(m, list, sizeof *v);
-    m->cfg->bypasses = v;
-    value_each(item, list)
-    {
-        if (!v || item->kind != VALUE_MAP)
-            continue;
-        const struct value *file = value_get(item, "file");
-        v[m->cfg->n_bypasses++] = (struct conf_bypass){
-            .name = value_text(item, "name"),
-            .network = value_text(item, "network"),
-            .file = file ? value_text(file, "path") : "",
-            .whitelist = make_num(item, "whitelist") || make_num(item, "reverse"),
-            .matchers = make_names(m, item, "", "matchers"),
-            .reload_ms = make_num(item, "reload") / 1000000,
-            .place = item->place,
-        };
-    }
-}
-
-void make_check_bypasses(struct maker *m, const struct value *owner, const struct conf_names *names)
-{
-    const struct value *at = value_get(owner, "bypass");
-    if (!at)
-        at = value_get(owner, "bypasses");
-    if (names->n > 0 && !(m->names->features & CONFIG_BYPASS))
-        problems_add(m->problems, PROBLEM_REFUSE, &at->place,
-                     "bypass is not supported yet, and ignoring it would be unsafe");
-    for (size_t i = 0; i < names->n; i++) {
-        if (!make_find(m->cfg->root, "bypasses", names->v[i]))
-            problems_add(m->problems, PROBLEM_ERROR, &at->place,
-                         "bypass \"%s\" does not exist: nothing is bypassed", names->v[i]);
-    }
-}
-
 void make_check_lookup(struct maker *m, const struct value *owner)
 {
     static const struct {
@@ -275,7 +238,7 @@ static enum rc make_config(struct config *cfg, const struct config_args *args,
         return RC_NOMEM;
     check_unique(&m, root);
     make_authers(&m, root);
-    make_bypasses(&m, root);
+    make_rules(&m, root);
     make_hops(&m, root);
     make_chains(&m, root);
     make_resolvers(&m, root);

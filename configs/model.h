@@ -29,12 +29,16 @@ struct conf_selector {
     int64_t fail_timeout_ms; /* <= 0: the default */
 };
 
-/* A bypass or an admission list: parsed by bypass/, not here. */
-struct conf_bypass {
+/* A bypass or an admission: patterns as written, also empty ones (app/rules.h makes sense of them).
+ */
+struct conf_rules {
     const char *name, *network, *file;
     bool whitelist;
-    struct conf_names matchers;
-    int64_t reload_ms;
+    const char **patterns;
+    const struct place **places; /* of the patterns */
+    size_t n;
+    uint32_t reload_ms; /* 0: never */
+    const struct place *file_place;
     struct place place;
 };
 
@@ -141,6 +145,7 @@ struct conf_service {
     const struct conf_auther **authers;      /* any one is enough; none: auth counts, if given */
     size_t n_authers;
     struct conf_names bypasses;
+    struct conf_names admissions; /* one that is missing lets nobody in */
     const char *resolver, *hosts;
     struct conf_forwarder forwarder;
     const char *interface; /* metadata.interface, else the old field */
@@ -158,10 +163,10 @@ struct config {
     struct conf_chain *chains;
     struct conf_hop *hops; /* the top-level ones */
     struct conf_auther *authers;
-    struct conf_bypass *bypasses;
+    struct conf_rules *bypasses, *admissions;
     struct conf_resolver *resolvers;
     struct conf_hosts *hosts;
-    size_t n_services, n_chains, n_hops, n_authers, n_bypasses, n_resolvers, n_hosts;
+    size_t n_services, n_chains, n_hops, n_authers, n_bypasses, n_admissions, n_resolvers, n_hosts;
     struct conf_log log;
     const struct value *tls; /* the global server certificate, or NULL */
     struct tree *tree;
@@ -176,6 +181,7 @@ enum config_feature {
     CONFIG_BYPASS = 1, /* bypass references are honoured */
     CONFIG_RESOLVER = 2,
     CONFIG_HOSTS = 4,
+    CONFIG_ADMISSION = 8,
 };
 
 struct type_entry {

@@ -115,8 +115,7 @@ static void make_node(struct maker *m, const struct value *hop, const struct inh
     make_plugin(m, v, PLUGIN_CONNECTOR, &to->connector);
     make_plugin(m, v, PLUGIN_DIALER, &to->dialer);
     to->dialer.tls = own_tls(m, to->dialer.tls);
-    to->bypasses = make_names(m, v, "bypass", "bypasses");
-    make_check_bypasses(m, v, &to->bypasses);
+    to->bypasses = make_bypass_names(m, v);
     make_check_lookup(m, v);
     to->resolver = *resolver ? resolver : value_text(hop, "resolver");
     to->hosts = *hosts ? hosts : value_text(hop, "hosts");
@@ -148,8 +147,7 @@ static void make_hop(struct maker *m, const struct value *v, struct conf_hop *to
     struct inherited from = read_socket(m, v, hop_options);
     *to = (struct conf_hop){.name = value_text(v, "name"), .place = v->place};
     to->selector = make_selector(value_get(v, "selector"));
-    to->bypasses = make_names(m, v, "bypass", "bypasses");
-    make_check_bypasses(m, v, &to->bypasses);
+    to->bypasses = make_bypass_names(m, v);
     make_check_lookup(m, v);
     /* keys of a URL were checked with its nodes */
     struct value *metadata = value_get(v, "metadata"),

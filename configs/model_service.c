@@ -123,7 +123,23 @@ static void make_authers(struct maker *m, const struct value *handler, struct co
     }
 }
 
-static void make_forwarder(struct maker *m, const struct value *v, struct conf_forwarder *to)
+/* Only a dns handler has a name to ask the rules about before it picks a node. */
+static void check_target_bypass(struct maker *m, const struct value *node, const char *handler)
+{
+    const struct value *at = value_get(node, "bypass");
+    if (!at)
+        at = value_get(node, "bypasses");
+    if (strcmp(handler, "dns") == 0)
+        problems_add(m->problems, PROBLEM_REFUSE, &at->place,
+                     "bypass of a forwarder's node is not supported yet, and ignoring it would be "
+                     "unsafe");
+    else
+        problems_add(m->problems, PROBLEM_WARNING, &at->place,
+                     "bypass of a forwarder's node has no effect with handler %s", handler);
+}
+
+static void make_forwarder(struct maker *m, const struct value *v, const char *handler,
+                           struct conf_forwarder *to)
 {
     if (!v)
         return;
@@ -145,20 +161,10 @@ static void make_forwarder(struct maker *m, const struct value *v, struct conf_f
             addr = tree_printf(m->tree, "%s:0", addr);
         struct conf_target *t = &to->targets[to->n++];
         *t = (struct conf_target){value_text(node, "name"), addr ? addr : "", network,
-                                  make_names(m, node, "bypass", "bypasses")};
-        make_check_bypasses(m, node, &t->bypasses);
+                                  make_bypass_names(m, node)};
+        if (t->bypasses.n)
+            check_target_bypass(m, node, handler);
     }
-}
-
-/* An admission lets nobody in when it is missing, and must not be ignored when it is there. */
-static void check_admission(struct maker *m, const struct value *v)
-{
-    const struct value *at = value_get(v, "admission");
-    if (!at)
-        at = value_get(v, "admissions");
-    if (at)
-        problems_add(m->problems, PROBLEM_REFUSE, &at->place,
-                     "admission is not supported yet, and ignoring it would be unsafe");
 }
 
 static void check_keys(struct maker *m, const struct value *v, const struct conf_service *to)
@@ -195,11 +201,10 @@ static void make_service(struct maker *m, const struct value *v, size_t index,
     to->chain = find_chain(m, handler);
     to->listener_chain = find_chain(m, listener);
     make_authers(m, handler, to);
-    to->bypasses = make_names(m, v, "bypass", "bypasses");
-    make_check_bypasses(m, v, &to->bypasses);
+    to->bypasses = make_bypass_names(m, v);
+    to->admissions = make_admission_names(m, v);
     make_check_lookup(m, v);
-    check_admission(m, v);
-    make_forwarder(m, value_get(v, "forwarder"), &to->forwarder);
+    make_forwarder(m, value_get(v, "forwarder"), to->handler.type, &to->forwarder);
     if (options_fill(service_options, value_get(v, "metadata"), &to->options, m->problems) ==
         RC_NOMEM)
         m->rc = RC_NOMEM;

@@ -220,8 +220,9 @@ static const struct schema schema_chain = {
 
 /* ---- named objects ---- */
 
-#define LOADERS(flags)                                                                             \
-    DUR("reload", LATER), OBJ("file", 0, &schema_file), OBJ("redis", flags, &schema_redis),        \
+#define LOADERS(flags) RELOADERS(LATER, flags)
+#define RELOADERS(reload, flags)                                                                   \
+    DUR("reload", reload), OBJ("file", 0, &schema_file), OBJ("redis", flags, &schema_redis),       \
         OBJ("http", flags, &schema_http), OBJ("plugin", flags, &schema_plugin)
 
 static const struct schema schema_auther = {
@@ -229,11 +230,11 @@ static const struct schema schema_auther = {
 
 static const struct schema schema_bypass = {
     "bypass", FIELDS(STR("name", ALWAYS), BOOL("reverse", 0), BOOL("whitelist", 0),
-                     STR("network", 0), LIST("matchers", 0), LOADERS(UNSAFE))};
+                     STR("network", 0), LIST("matchers", 0), RELOADERS(0, UNSAFE))};
 
 static const struct schema schema_admission = {
     "admission", FIELDS(STR("name", ALWAYS), BOOL("reverse", 0), BOOL("whitelist", 0),
-                        LIST("matchers", 0), LOADERS(UNSAFE))};
+                        LIST("matchers", 0), RELOADERS(0, UNSAFE))};
 
 static const struct schema schema_nameserver = {
     "nameserver", FIELDS(STR("addr", ALWAYS), STR("chain", 0), STR("prefer", 0), STR("clientIP", 0),

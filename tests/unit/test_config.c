@@ -550,7 +550,7 @@ START_TEST(test_what_is_not_served_refuses_or_warns)
     names.features = CONFIG_BYPASS;
     ck_assert_int_eq(load_urls("socks5://:1?bypass=~a.com,b.com", NULL), RC_OK);
     ck_assert(cfg->bypasses[0].whitelist);
-    ck_assert_uint_eq(cfg->bypasses[0].matchers.n, 2);
+    ck_assert_uint_eq(cfg->bypasses[0].n, 2);
 }
 END_TEST
 
