@@ -39,7 +39,7 @@ static inline void world_start(void)
     ck_assert(loop != NULL);
     stuck = false;
     timer_init(loop, &watchdog, on_watchdog);
-    ck_assert(timer_start(&watchdog, 5000));
+    ck_assert(timer_start(&watchdog, 20000));
 }
 
 static inline void world_stop(void)

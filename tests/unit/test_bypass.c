@@ -7,6 +7,7 @@
 #include "bypass/pattern.h"
 #include "core/addr.h"
 #include "core/loop.h"
+#include "pause.h"
 #include <check.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -195,19 +196,9 @@ static struct bypass *from_file(const char *const *patterns, size_t n, uint32_t 
     return b;
 }
 
-static void on_watchdog(struct timer *t)
-{
-    (void)t;
-    loop_stop(loop);
-}
-
 static void turn_for(uint64_t ms)
 {
-    struct timer t;
-    timer_init(loop, &t, on_watchdog);
-    ck_assert(timer_start(&t, ms));
-    loop_run(loop);
-    timer_stop(&t);
+    pause_ms(loop, ms);
 }
 
 START_TEST(test_lines)

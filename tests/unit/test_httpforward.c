@@ -5,6 +5,7 @@
 #include "core/floor/mem.h"
 #include "dialworld.h"
 #include "handlers/conn.h"
+#include "pause.h"
 
 enum { TEXT_MAX = 16384 };
 
@@ -75,19 +76,9 @@ static void on_client(struct stream *s, unsigned ready, void *arg)
     }
 }
 
-static void on_pause_over(struct timer *t)
-{
-    (void)t;
-    loop_stop(loop);
-}
-
 static void run_ms(uint64_t ms)
 {
-    struct timer pause;
-    timer_init(loop, &pause, on_pause_over);
-    ck_assert(timer_start(&pause, ms));
-    loop_run(loop);
-    timer_stop(&pause);
+    pause_ms(loop, ms);
 }
 
 static void setup(void)

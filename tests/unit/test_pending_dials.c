@@ -5,6 +5,7 @@
 #include "core/floor/mem.h"
 #include "dialworld.h"
 #include "handlers/conn.h"
+#include "pause.h"
 
 static struct server node;
 static struct chain *chain;
@@ -12,19 +13,9 @@ static struct router *router;
 static struct forwarder *forwarder;
 static struct handler handler;
 
-static void on_pause_over(struct timer *t)
-{
-    (void)t;
-    loop_stop(loop);
-}
-
 static void run_ms(uint64_t ms)
 {
-    struct timer pause;
-    timer_init(loop, &pause, on_pause_over);
-    ck_assert(timer_start(&pause, ms));
-    loop_run(loop);
-    timer_stop(&pause);
+    pause_ms(loop, ms);
 }
 
 static void start(const struct handler_type *type)

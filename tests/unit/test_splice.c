@@ -3,6 +3,7 @@
 #include "core/floor/mem.h"
 #include "core/floor/replay.h"
 #include "core/splice.h"
+#include "pause.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,20 +220,9 @@ START_TEST(test_bytes_read_ahead_come_first)
 }
 END_TEST
 
-static void on_enough(struct timer *t)
-{
-    (void)t;
-    loop_stop(loop);
-}
-
 static void run_ms(uint64_t ms)
 {
-    struct timer enough;
-
-    timer_init(loop, &enough, on_enough);
-    ck_assert(timer_start(&enough, ms));
-    loop_run(loop);
-    timer_stop(&enough);
+    pause_ms(loop, ms);
 }
 
 /* Nobody reads from the client because the target takes nothing: its reset is noticed all the same.

@@ -2,6 +2,7 @@
  * owner sees it.
  */
 #include "core/floor/tcp.h"
+#include "pause.h"
 #include <arpa/inet.h>
 #include <check.h>
 #include <string.h>
@@ -12,19 +13,9 @@ static struct loop *loop;
 static struct stream *s; /* ours */
 static int peer;         /* the far end */
 
-static void stop(struct timer *t)
-{
-    (void)t;
-    loop_stop(loop);
-}
-
 static void pass_ms(uint64_t ms)
 {
-    struct timer t;
-
-    timer_init(loop, &t, stop);
-    ck_assert(timer_start(&t, ms));
-    loop_run(loop);
+    pause_ms(loop, ms);
 }
 
 static void setup(void)

@@ -1,6 +1,7 @@
 /* tests/unit/test_udp_listener.c - a UDP port whose clients are not read, or leave. */
 #include "dialworld.h"
 #include "listeners/types.h"
+#include "pause.h"
 #include <arpa/inet.h>
 
 enum { CLIENTS = 160, SIZE = 2000, EACH = 64 };
@@ -17,19 +18,9 @@ static void on_dgram(void *arg, struct dgram *d, const struct client_info *info)
     sessions[n_sessions++] = d;
 }
 
-static void on_pause_over(struct timer *t)
-{
-    (void)t;
-    loop_stop(loop);
-}
-
 static void run_ms(uint64_t ms)
 {
-    struct timer pause;
-    timer_init(loop, &pause, on_pause_over);
-    ck_assert(timer_start(&pause, ms));
-    loop_run(loop);
-    timer_stop(&pause);
+    pause_ms(loop, ms);
 }
 
 static void start(int64_t ttl_ms)

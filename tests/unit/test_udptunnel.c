@@ -6,21 +6,12 @@
 #include "dialworld.h"
 #include "handlers/assoc.h"
 #include "handlers/conn.h"
+#include "pause.h"
 #include <arpa/inet.h>
-
-static void on_pause_over(struct timer *t)
-{
-    (void)t;
-    loop_stop(loop);
-}
 
 static void run_ms(uint64_t ms)
 {
-    struct timer pause;
-    timer_init(loop, &pause, on_pause_over);
-    ck_assert(timer_start(&pause, ms));
-    loop_run(loop);
-    timer_stop(&pause);
+    pause_ms(loop, ms);
 }
 
 static struct sockaddr_in at_port(uint16_t port)

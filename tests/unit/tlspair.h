@@ -6,6 +6,7 @@
 
 #include "core/floor/mem.h"
 #include "core/floor/tls.h"
+#include "pause.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,8 +235,7 @@ __attribute__((unused)) static void tlspair_run(void)
 __attribute__((unused)) static void tlspair_run_ms(uint64_t ms)
 {
     until = UNTIL_TIME;
-    (void)timer_start(&limit, ms);
-    loop_run(tlspair_loop);
+    pause_ms(tlspair_loop, ms);
 }
 
 /* Until this end is done with reading, or a second has passed. */

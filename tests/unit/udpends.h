@@ -11,6 +11,7 @@
 #include "listeners/tungo/icmp.h"
 #include "listeners/tungo/udp.h"
 #include "listeners/tungo/udp_table.h"
+#include "pause.h"
 #include <check.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -285,19 +286,9 @@ static void come(const char *client, const char *dst, const void *data, size_t n
     tungo_udp_packet(u, &p);
 }
 
-static void stop_loop(struct timer *t)
-{
-    (void)t;
-    loop_stop(loop);
-}
-
 static void turn_for(uint64_t ms)
 {
-    struct timer t;
-
-    timer_init(loop, &t, stop_loop);
-    ck_assert(timer_start(&t, ms));
-    loop_run(loop);
+    pause_ms(loop, ms);
 }
 
 /* "from>to n" of the last packet written. */

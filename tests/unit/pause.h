@@ -1,0 +1,30 @@
+/* tests/unit/pause.h - lets a loop run for a while, however little of that while the machine gives
+ * us: time alone is no promise that anything happened.
+ */
+#ifndef TESTS_UNIT_PAUSE_H
+#define TESTS_UNIT_PAUSE_H
+
+#include "core/loop.h"
+#include <stdlib.h>
+
+static inline void on_pause_over(struct timer *t)
+{
+    loop_stop(t->loop);
+}
+
+/* For so long, then for as many turns as anything needs whose bytes are already there. */
+static inline void pause_ms(struct loop *l, uint64_t ms)
+{
+    enum { TURNS = 300 };
+    struct timer t;
+
+    timer_init(l, &t, on_pause_over);
+    for (int i = 0; i < TURNS; i++) {
+        if (!timer_start(&t, i == 0 ? ms : 0))
+            abort();
+        loop_run(l);
+    }
+    timer_stop(&t);
+}
+
+#endif
