@@ -1,6 +1,8 @@
 /* app/main.c - the program: flags, configuration, one run. Exit codes as GOST: 0 fine, 1 what it
  * was told can't be done, 2 wrong flags (gost-config.md 1.5).
  */
+#include "app/command.h"
+#include "app/explain.h"
 #include "app/parent.h"
 #include "app/registry.h"
 #include "app/rules.h"
@@ -17,6 +19,8 @@
 
 #define VERSION "0.1.0"
 
+/* At start problems are log records; for -t and -O, where somebody looks at a terminal, they are
+ * plain lines (command_tell). */
 static void tell(const struct problem *p)
 {
     enum log_level level = p->severity == PROBLEM_WARNING ? LOG_WARN
@@ -26,19 +30,10 @@ static void tell(const struct problem *p)
     log_write(level, NULL, "%s%s%s", p->place, p->place[0] ? ": " : "", p->text);
 }
 
-/* At start problems are log records; for -t and -O, where somebody looks at a terminal, they are
- * plain lines. */
-static void tell_all(const struct problems *p, bool plain)
+static void tell_all(const struct problems *p)
 {
-    for (size_t i = 0; i < p->n; i++) {
-        const struct problem *q = &p->v[i];
-
-        if (!plain)
-            tell(q);
-        else
-            fprintf(stderr, "%s%s%s: %s\n", q->place, q->place[0] ? ": " : "",
-                    severity_name(q->severity), q->text);
-    }
+    for (size_t i = 0; i < p->n; i++)
+        tell(&p->v[i]);
     if (p->more)
         fprintf(stderr, "and %zu more\n", p->more);
     if (p->nomem)
@@ -60,7 +55,7 @@ static int print(const struct cli *c)
         else
             fprintf(stderr, "no memory, or standard output can't be written\n");
     } else {
-        tell_all(&p, true);
+        command_tell(&p);
     }
     dump_done(&d);
     tree_free(t);
@@ -76,7 +71,7 @@ static int test(const struct cli *c)
 
     if (rc == RC_OK && !rules_check(cfg, true, &p))
         rc = RC_INVALID;
-    tell_all(&p, true);
+    command_tell(&p);
     if (rc == RC_OK)
         printf("configuration ok: %zu service%s\n", cfg->n_services,
                cfg->n_services == 1 ? "" : "s");
@@ -110,7 +105,7 @@ static int run(const struct cli *c)
         rc = RC_INVALID;
     if (rc == RC_OK)
         rc = open_log(cfg, &diag);
-    tell_all(&p, false);
+    tell_all(&p);
     if (c->ignored)
         log_warn("the words from \"%s\" on are ignored: flags come first", c->ignored);
     if (rc == RC_OK) {
@@ -136,10 +131,21 @@ static void version(void)
     printf("cgost %s (C linux/%s)\n", VERSION, uname(&u) ? "unknown" : u.machine);
 }
 
+/* The first word may be one of these; they say what they find on standard output. */
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {{"explain", explain_main}};
+
 int main(int argc, char **argv)
 {
     struct cli c;
-    int code = cli_parse(&c, argc, argv);
+    int code;
+
+    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    code = cli_parse(&c, argc, argv);
 
     switch (c.action) {
     case CLI_VERSION:

@@ -75,6 +75,11 @@ const char *service_name(const struct service *s)
     return s->p.name;
 }
 
+const struct service_parts *service_parts_of(const struct service *s)
+{
+    return &s->p;
+}
+
 /* ---------------------------------------------------------------- hooks */
 
 static void hook_runs(void *arg, const char *text)

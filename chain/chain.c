@@ -44,18 +44,27 @@ enum rc chain_add(struct chain *c, struct hop *h)
     return RC_OK;
 }
 
+/* One hop's word about a flow, without effect on the next one's. told: of it; NULL: nobody asks. */
+static enum hop_fate look_at(const struct hop *h, const struct hop_ask *ask,
+                             struct hop_account *told)
+{
+    unsigned udp;
+    uint32_t key;
+    struct node *only;
+    return told != NULL ? hop_explain(h, ask, NULL, told) : hop_survey(h, ask, &udp, &key, &only);
+}
+
 /* How many hops this flow goes through: up to the first that a rule excludes. */
 static enum rc route_depth(const struct chain *c, const struct hop_ask *ask, int *ret_depth,
-                           struct diag *diag)
+                           struct chain_account *told, struct diag *diag)
 {
     struct hop_ask any = *ask;
     any.udp = 0;
     int i = 0;
     for (; i < c->n_hops; i++) {
-        unsigned udp;
-        uint32_t key;
-        struct node *only;
-        enum hop_fate fate = hop_survey(c->hops[i], &any, &udp, &key, &only);
+        enum hop_fate fate = look_at(c->hops[i], &any, told != NULL ? &told->hops[i] : NULL);
+        if (told != NULL)
+            told->n = i + 1;
         if (fate == HOP_EMPTY)
             return diag_set(diag, RC_INVALID, "chain %s: hop %s has no nodes", c->name,
                             c->hops[i]->name);
@@ -66,11 +75,11 @@ static enum rc route_depth(const struct chain *c, const struct hop_ask *ask, int
     return RC_OK;
 }
 
-enum rc chain_route(struct chain *c, const struct hop_ask *ask, struct route *ret_route,
-                    struct diag *diag)
+static enum rc find_route(struct chain *c, const struct hop_ask *ask, struct route *ret_route,
+                          struct chain_account *told, struct diag *diag)
 {
     int depth = 0;
-    enum rc rc = route_depth(c, ask, &depth, diag);
+    enum rc rc = route_depth(c, ask, &depth, told, diag);
     if (rc != RC_OK)
         return rc;
     struct route route = {.n = 0};
@@ -79,7 +88,9 @@ enum rc chain_route(struct chain *c, const struct hop_ask *ask, struct route *re
         if (i + 1 < depth)
             one.udp = 0;
         struct node *n = NULL;
-        if (hop_select(c->hops[i], &one, &n) != HOP_USED) {
+        enum hop_fate fate = told != NULL ? hop_explain(c->hops[i], &one, &n, &told->hops[i])
+                                          : hop_select(c->hops[i], &one, &n);
+        if (fate != HOP_USED) {
             route_done(&route);
             return diag_set(diag, RC_UNSUPPORTED, "chain %s: hop %s can't carry UDP", c->name,
                             c->hops[i]->name);
@@ -88,6 +99,19 @@ enum rc chain_route(struct chain *c, const struct hop_ask *ask, struct route *re
     }
     *ret_route = route;
     return RC_OK;
+}
+
+enum rc chain_route(struct chain *c, const struct hop_ask *ask, struct route *ret_route,
+                    struct diag *diag)
+{
+    return find_route(c, ask, ret_route, NULL, diag);
+}
+
+enum rc chain_explain(struct chain *c, const struct hop_ask *ask, struct route *ret_route,
+                      struct chain_account *a, struct diag *diag)
+{
+    a->n = 0;
+    return find_route(c, ask, ret_route, a, diag);
 }
 
 void route_done(struct route *r)

@@ -33,6 +33,15 @@ struct route {
  * marked failed. */
 enum rc chain_route(struct chain *c, const struct hop_ask *ask, struct route *ret_route,
                     struct diag *diag);
+
+/* What each hop that was looked at made of a flow. */
+struct chain_account {
+    struct hop_account hops[CHAIN_HOPS_MAX];
+    int n;
+};
+/* chain_route() without an effect on later routes; a says why, also on failure. */
+enum rc chain_explain(struct chain *c, const struct hop_ask *ask, struct route *ret_route,
+                      struct chain_account *a, struct diag *diag);
 void route_done(struct route *r); /* drops the references; n becomes 0 */
 /* "a@192.0.2.1:443 > b@node:1080" or "direct", cut to cap. Returns buf. */
 const char *route_format(const struct route *r, char *buf, size_t cap);

@@ -193,44 +193,58 @@ static enum rc check_carrier(struct dial *d)
                     d->route.nodes[i - 1]->name);
 }
 
-/* Which nodes, now that all is known about the target that will be. */
-static void choose(struct dial *d)
+enum rc dial_plan(struct dial *d, struct chain_account *told, bool *ret_made)
 {
     struct router *r = d->router;
     bool udp = d->done_dgram != NULL;
-    d->state = ST_START;
     if (r->chain != NULL && !d->udp_again) {
         unsigned need =
             dial_is_anywhere(d) ? CONNECTOR_UDP_ANY : CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED;
-        enum rc rc = chain_route(r->chain,
-                                 &(struct hop_ask){.network = udp ? "udp" : "tcp",
-                                                   .target = &d->asked,
-                                                   .hash = hash_client(&d->req.client),
-                                                   .udp = udp ? need : 0},
-                                 &d->route, &d->diag);
+        struct hop_ask ask = {.network = udp ? "udp" : "tcp",
+                              .target = &d->asked,
+                              .hash = hash_client(&d->req.client),
+                              .udp = udp ? need : 0};
+        enum rc rc = told != NULL ? chain_explain(r->chain, &ask, &d->route, told, &d->diag)
+                                  : chain_route(r->chain, &ask, &d->route, &d->diag);
         d->at = d->route.n;
-        if (rc != RC_OK) {
-            dial_fail(d, rc, NULL);
-            return;
-        }
+        if (rc != RC_OK)
+            return rc;
     }
     d->lead = 0;
     while (d->lead < d->route.n && node_is_direct(d->route.nodes[d->lead]))
         d->lead++;
     d->at = d->route.n;
     enum rc rc = ask_direct(d);
-    if (rc == RC_OK) {
-        dial_open_stream(d);
-        return;
-    }
-    if (rc == RC_UNSUPPORTED)
+    *ret_made = rc == RC_OK;
+    if (rc == RC_UNSUPPORTED) {
         rc = check_carrier(d);
-    if (rc != RC_OK) {
-        dial_fail(d, rc, NULL);
-        return;
+        d->at = rc == RC_OK ? d->lead : d->at;
     }
-    d->at = d->lead;
-    dial_connect_first(d);
+    return rc;
+}
+
+/* Which nodes, now that all is known about the target that will be. */
+static void choose(struct dial *d)
+{
+    bool made = false;
+    d->state = ST_START;
+    enum rc rc = dial_plan(d, NULL, &made);
+    if (rc != RC_OK)
+        dial_fail(d, rc, NULL);
+    else if (made)
+        dial_open_stream(d);
+    else
+        dial_connect_first(d);
+}
+
+void dial_set_known(struct dial *d, const struct addr *v, int n)
+{
+    struct addr first = v[0];
+    d->n_known = n < RESOLVE_ADDRS_MAX ? n : RESOLVE_ADDRS_MAX;
+    memcpy(d->known, v, (size_t)d->n_known * sizeof(*v));
+    first.port = d->req.target.addr.port;
+    d->asked.addr = first;
+    target_from_addr(&d->sent, &first);
 }
 
 void dial_told(struct dial *d, enum rc rc, const struct addr *v, int n, bool last)
@@ -244,14 +258,19 @@ void dial_told(struct dial *d, enum rc rc, const struct addr *v, int n, bool las
         dial_fail(d, rc, &why);
         return;
     }
-    uint16_t port = d->req.target.addr.port;
-    d->n_known = n < RESOLVE_ADDRS_MAX ? n : RESOLVE_ADDRS_MAX;
-    memcpy(d->known, v, (size_t)d->n_known * sizeof(*v));
-    struct addr first = v[0];
-    first.port = port;
-    d->asked.addr = first;
-    target_from_addr(&d->sent, &first);
+    dial_set_known(d, v, n);
     choose(d);
+}
+
+/* Before anybody is asked: what rules see, and what is sent. True: the service's own resolver has a
+ * say about the target's name. */
+bool dial_begin(struct dial *d)
+{
+    struct router *r = d->router;
+    d->asked = router_told(r, dial_seen(d));
+    d->sent = d->req.target;
+    d->n_known = 0;
+    return (r->hosts != NULL || r->nameservers != NULL) && target_is_name(&d->req.target);
 }
 
 static void on_start(struct job *job)
@@ -270,11 +289,7 @@ static void on_start(struct job *job)
         choose(d);
         return;
     }
-    d->asked = router_told(r, dial_seen(d));
-    d->sent = d->req.target;
-    d->n_known = 0;
-    bool ours = r->hosts != NULL || r->nameservers != NULL;
-    if (!ours || !target_is_name(&d->req.target)) {
+    if (!dial_begin(d)) {
         choose(d);
         return;
     }

@@ -98,6 +98,19 @@ void dial_end(struct dial *d, enum rc rc);
 void dial_fail(struct dial *d, enum rc rc, const struct diag *why);
 void dial_finish(struct dial *d, enum rc rc);
 
+/* Before anybody is asked: what rules see, and what is sent. True: the service's own resolver has a
+ * say about the target's name. */
+bool dial_begin(struct dial *d);
+void dial_set_known(struct dial *d, const struct addr *v, int n); /* it has said: n > 0 */
+/* Which nodes, and who connects to whom first. *ret_made: to nobody, d->stream is all (it rejects).
+ * told: why; NULL: nobody asks, and it counts as a turn of the selectors. */
+enum rc dial_plan(struct dial *d, struct chain_account *told, bool *ret_made);
+/* Of the first connection, after dial_plan(): whose options, whose resolver (NULL: no memory), and
+ * to which server. */
+const struct sockopts *dial_first_sockopts(const struct dial *d);
+struct resolver *dial_first_resolver(struct dial *d);
+const struct target *dial_first_target(const struct dial *d);
+
 /* The service's word about the target's name. */
 void dial_told(struct dial *d, enum rc rc, const struct addr *v, int n, bool last);
 void dial_connect_first(struct dial *d);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* Who dials the first server, and which server that is. */
-static const struct sockopts *first_sockopts(const struct dial *d)
+const struct sockopts *dial_first_sockopts(const struct dial *d)
 {
     if (d->lead > 0)
         return &d->route.nodes[d->lead - 1]->so;
@@ -24,14 +24,14 @@ static struct bind_cache *first_binds(struct dial *d)
     return d->route.n > 0 ? &d->route.nodes[0]->binds : &d->router->binds;
 }
 
-static struct resolver *first_resolver(struct dial *d)
+struct resolver *dial_first_resolver(struct dial *d)
 {
     if (d->lead > 0)
         return node_resolver(d->route.nodes[d->lead - 1]);
     return d->route.n > 0 ? node_resolver(d->route.nodes[0]) : router_resolver(d->router);
 }
 
-static const struct target *first_target(const struct dial *d)
+const struct target *dial_first_target(const struct dial *d)
 {
     return !dial_is_direct(d) ? &d->route.nodes[d->at]->target : &d->sent;
 }
@@ -78,7 +78,7 @@ static void on_connected(void *arg, enum rc rc, int fd, const struct addr *peer)
 static void make_direct_udp(struct dial *d, const struct addr *v, int n)
 {
     struct router *r = d->router;
-    struct resolver *resolver = first_resolver(d);
+    struct resolver *resolver = dial_first_resolver(d);
     struct addr best = {.family = 0};
     for (int i = 0; i < n; i++)
         if (best.family == 0 ||
@@ -87,7 +87,7 @@ static void make_direct_udp(struct dial *d, const struct addr *v, int n)
     best.port = d->req.target.addr.port;
     if (resolver != NULL)
         d->dgram = direct_udp(&(struct direct_udp_cfg){.loop = r->loop,
-                                                       .so = first_sockopts(d),
+                                                       .so = dial_first_sockopts(d),
                                                        .resolver = resolver,
                                                        .v4_only = d->req.v4_only,
                                                        .v6_only = d->req.v6_only,
@@ -115,9 +115,9 @@ static void have_addrs(struct dial *d, const struct addr *v, int n, bool last)
     if (d->race == NULL) {
         d->started_ms = loop_now_ms(r->loop);
         d->race = eyeballs_new(&(struct eyeballs_cfg){.loop = r->loop,
-                                                      .so = first_sockopts(d),
+                                                      .so = dial_first_sockopts(d),
                                                       .binds = first_binds(d),
-                                                      .port = first_target(d)->addr.port,
+                                                      .port = dial_first_target(d)->addr.port,
                                                       .prefer_ipv6 = r->prefer_ipv6},
                                on_connected, d, NULL);
     }
@@ -158,7 +158,7 @@ void dial_resolved(struct resolve *q, enum rc rc, const struct addr *v, int n, b
 
 void dial_connect_first(struct dial *d)
 {
-    const struct target *t = first_target(d);
+    const struct target *t = dial_first_target(d);
     struct diag why = {.rc = RC_OK};
     d->state = ST_CONNECT;
     if (!dial_is_direct(d) && !d->route.nodes[d->at]->addr_ok) {
@@ -171,7 +171,7 @@ void dial_connect_first(struct dial *d)
         return;
     }
     if (target_is_name(t)) {
-        struct resolver *r = first_resolver(d);
+        struct resolver *r = dial_first_resolver(d);
         bool direct = dial_is_direct(d);
         if (r == NULL || !resolve_start(r, &d->resolve, t->name, !direct || !d->req.v6_only,
                                         !direct || !d->req.v4_only, &d->diag))

@@ -62,21 +62,28 @@ static bool is_bypassed(bypassed_fn *fn, void *arg, const struct hop_ask *ask)
     return fn != NULL && !empty && fn(arg, ask->network, t);
 }
 
-/* The nodes that no rule excludes, into v. */
+/* The nodes that no rule excludes, into v. told: of what became of each; NULL: nobody asks. */
 static enum hop_fate candidates(const struct hop *h, const struct hop_ask *ask, struct node **v,
-                                int *ret_n)
+                                int *ret_n, struct hop_account *told)
 {
+    if (told != NULL)
+        memset(told->nodes, NODE_NOT_ASKED, sizeof(told->nodes));
     if (h->n_nodes == 0)
         return HOP_EMPTY;
-    if (is_bypassed(h->bypassed, h->bypassed_arg, ask))
+    if (is_bypassed(h->bypassed, h->bypassed_arg, ask)) {
+        if (told != NULL)
+            told->own_rule = true;
         return HOP_BYPASSED;
+    }
     int n = 0, able = 0;
     for (int i = 0; i < h->n_nodes; i++) {
         struct node *node = h->nodes[i];
-        if (is_bypassed(node->bypassed, node->bypassed_arg, ask))
-            continue;
-        n++;
-        if (ask->udp == 0 || (node_udp(node) & ask->udp) != 0)
+        bool out = is_bypassed(node->bypassed, node->bypassed_arg, ask);
+        bool can = !out && (ask->udp == 0 || (node_udp(node) & ask->udp) != 0);
+        if (told != NULL)
+            told->nodes[i] = out ? NODE_BYPASSED : can ? NODE_CANDIDATE : NODE_UNABLE;
+        n += !out;
+        if (can)
             v[able++] = node;
     }
     if (n == 0)
@@ -87,18 +94,39 @@ static enum hop_fate candidates(const struct hop *h, const struct hop_ask *ask, 
     return HOP_USED;
 }
 
+static struct node *pick(const struct loop *loop, struct selector *selector,
+                         const struct hop_ask *ask, struct node *const *v, int n)
+{
+    struct marker *markers[HOP_NODES_MAX];
+    for (int i = 0; i < n; i++)
+        markers[i] = &v[i]->marker;
+    return v[selector_pick(selector, markers, n, ask->hash, loop_now_ms(loop))];
+}
+
 enum hop_fate hop_select(struct hop *h, const struct hop_ask *ask, struct node **ret_n)
 {
     struct node *v[HOP_NODES_MAX];
     int n = 0;
-    enum hop_fate fate = candidates(h, ask, v, &n);
-    if (fate != HOP_USED)
-        return fate;
-    struct marker *markers[HOP_NODES_MAX];
-    for (int i = 0; i < n; i++)
-        markers[i] = &v[i]->marker;
-    *ret_n = v[selector_pick(&h->selector, markers, n, ask->hash, loop_now_ms(h->loop))];
-    return HOP_USED;
+    enum hop_fate fate = candidates(h, ask, v, &n, NULL);
+    if (fate == HOP_USED)
+        *ret_n = pick(h->loop, &h->selector, ask, v, n);
+    return fate;
+}
+
+enum hop_fate hop_explain(const struct hop *h, const struct hop_ask *ask, struct node **ret_n,
+                          struct hop_account *a)
+{
+    struct node *v[HOP_NODES_MAX];
+    struct selector selector = h->selector; /* a turn taken here is nobody's turn */
+    *a = (struct hop_account){.hop = h};
+    a->fate = candidates(h, ask, v, &a->n_candidates, a);
+    if (a->fate == HOP_USED) {
+        struct node *n = pick(h->loop, &selector, ask, v, a->n_candidates);
+        a->picked = n;
+        if (ret_n != NULL)
+            *ret_n = n;
+    }
+    return a->fate;
 }
 
 enum hop_fate hop_survey(const struct hop *h, const struct hop_ask *ask, unsigned *ret_udp,
@@ -106,7 +134,7 @@ enum hop_fate hop_survey(const struct hop *h, const struct hop_ask *ask, unsigne
 {
     struct node *v[HOP_NODES_MAX];
     int n = 0;
-    enum hop_fate fate = candidates(h, ask, v, &n);
+    enum hop_fate fate = candidates(h, ask, v, &n, NULL);
     if (fate != HOP_USED)
         return fate;
     unsigned udp = 0;

@@ -52,6 +52,25 @@ enum hop_fate {
 /* Every node marked failed: the first of them, as a last resort. ret_n is not referenced. */
 enum hop_fate hop_select(struct hop *h, const struct hop_ask *ask, struct node **ret_n);
 
+/* What a hop made of a flow, for those who explain it. */
+enum node_fate {
+    NODE_CANDIDATE,
+    NODE_BYPASSED, /* a rule of the node */
+    NODE_UNABLE,   /* it can't do what was asked (UDP) */
+    NODE_NOT_ASKED /* the hop's own rule came first */
+};
+struct hop_account {
+    const struct hop *hop;
+    enum hop_fate fate;
+    bool own_rule; /* HOP_BYPASSED: by the hop's rule; else by those of all its nodes */
+    uint8_t nodes[HOP_NODES_MAX]; /* enum node_fate, as in hop->nodes */
+    const struct node *picked;    /* HOP_USED: whom the selector would take now; else NULL */
+    int n_candidates;
+};
+/* hop_select() without an effect on later choices. ret_n may be NULL; a says why. */
+enum hop_fate hop_explain(const struct hop *h, const struct hop_ask *ask, struct node **ret_n,
+                          struct hop_account *a);
+
 /* The same decision without choosing: what would be candidates. *ret_udp: the union of their UDP
  * flags; *ret_key: equal for equal candidates; *ret_only: the candidate if it is the only one. */
 enum hop_fate hop_survey(const struct hop *h, const struct hop_ask *ask, unsigned *ret_udp,

@@ -29,6 +29,11 @@ static const char usage_text[] = "  -C source\n"
                                  "    \tmetrics (not supported yet)\n"
                                  "  -t\tcheck the configuration, and end\n";
 
+static const char usage_commands[] =
+    "Commands, as the first word, with the same flags:\n"
+    "  explain tcp|udp host:port [--sni name] [--service name] [--json]\n"
+    "    \tsay what would become of it and why, without sending a packet\n";
+
 enum flag {
     FLAG_SOURCE,
     FLAG_NODE,
@@ -84,6 +89,7 @@ struct state {
     struct cli *c;
     const char **sources, **nodes, **services; /* parts of c->words */
     const char *print, *reload;
+    const struct cli_flag *own; /* of a subcommand; NULL: there is none */
     bool version, test, help;
 };
 
@@ -139,6 +145,15 @@ static bool set_value(struct state *s, enum flag flag, const char *text)
     return true;
 }
 
+static const struct cli_flag *own_flag(const struct state *s, const char *name, size_t len)
+{
+    for (const struct cli_flag *f = s->own; f && f->name; f++) {
+        if (strlen(f->name) == len && strncmp(f->name, name, len) == 0)
+            return f;
+    }
+    return NULL;
+}
+
 /* One flag at argv[*i]; 0: go on, else the exit code. */
 static int one_flag(struct state *s, int argc, char *const *argv, int *i)
 {
@@ -149,26 +164,32 @@ static int one_flag(struct state *s, int argc, char *const *argv, int *i)
         return fail(s->c, true, "bad flag syntax: %.100s", argv[*i]);
     const char *text = name[len] ? name + len + 1 : NULL;
     enum flag flag = flag_of(name, len);
+    const struct cli_flag *own = own_flag(s, name, len);
     int shown = (int)(len < 60 ? len : 60);
-    if (flag == FLAG_NONE)
+    if (flag == FLAG_NONE && !own)
         return fail(s->c, true, "flag provided but not defined: -%.*s", shown, name);
     if (flag == FLAG_HELP) {
         s->c->action = CLI_USAGE;
         return 1;
     }
-    if (flag > FLAG_LAST_WITH_VALUE) {
+    if (own ? own->yes != NULL : flag > FLAG_LAST_WITH_VALUE) {
         bool yes = true;
         if (text && !scalar_parse_bool(text, &yes))
             return fail(s->c, true, "invalid boolean value \"%.60s\" for -%.*s: parse error", text,
                         shown, name);
-        set_bool(s, flag, yes);
+        if (own)
+            *own->yes = yes;
+        else
+            set_bool(s, flag, yes);
         return 0;
     }
     if (!text && *i + 1 < argc)
         text = argv[++*i];
     if (!text)
         return fail(s->c, true, "flag needs an argument: -%.*s", shown, name);
-    if (!set_value(s, flag, text))
+    if (own)
+        *own->text = text;
+    else if (!set_value(s, flag, text))
         return fail(s->c, true, "invalid value \"%.60s\" for flag -%.*s: parse error", text, shown,
                     name);
     return 0;
@@ -187,15 +208,19 @@ static int not_served(struct state *s)
     return -1;
 }
 
-int cli_parse(struct cli *c, int argc, char *const *argv)
+static int parse(struct cli *c, int argc, char *const *argv, const struct cli_flag *own)
 {
     *c = (struct cli){0};
     size_t n = argc > 0 ? (size_t)argc : 1;
-    c->words = calloc(n * 3, sizeof *c->words);
+    c->words = calloc(n * 4, sizeof *c->words);
     if (!c->words)
         return fail(c, false, "no memory");
-    struct state s = {
-        .c = c, .sources = c->words, .nodes = c->words + n, .services = c->words + 2 * n};
+    struct state s = {.c = c,
+                      .own = own,
+                      .sources = c->words,
+                      .nodes = c->words + n,
+                      .services = c->words + 2 * n};
+    c->operands = c->words + 3 * n;
     c->args.sources = s.sources;
     c->args.nodes = s.nodes;
     c->args.services = s.services;
@@ -205,6 +230,10 @@ int cli_parse(struct cli *c, int argc, char *const *argv)
     }
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] != '-' || !argv[i][1] || strcmp(argv[i], "--") == 0) {
+            if (own && strcmp(argv[i], "--") != 0) {
+                c->operands[c->n_operands++] = argv[i];
+                continue;
+            }
             if (strcmp(argv[i], "--") == 0)
                 i++;
             c->ignored = i < argc ? argv[i] : NULL;
@@ -227,9 +256,19 @@ int cli_parse(struct cli *c, int argc, char *const *argv)
     return not_served(&s);
 }
 
+int cli_parse(struct cli *c, int argc, char *const *argv)
+{
+    return parse(c, argc, argv, NULL);
+}
+
+int cli_parse_command(struct cli *c, int argc, char *const *argv, const struct cli_flag *own)
+{
+    return parse(c, argc, argv, own);
+}
+
 void cli_usage(FILE *out, const char *program)
 {
-    (void)fprintf(out, "Usage of %s:\n%s", program, usage_text);
+    (void)fprintf(out, "Usage of %s:\n%s%s", program, usage_text, usage_commands);
 }
 
 void cli_done(struct cli *c)

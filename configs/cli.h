@@ -24,13 +24,25 @@ struct cli {
     bool json;
     bool usage;
     char error[160];
-    const char *ignored; /* the first of the words behind the flags that nobody reads, or NULL */
-    const char **words;  /* private */
+    const char *ignored;   /* the first of the words behind the flags that nobody reads, or NULL */
+    const char **words;    /* private */
+    const char **operands; /* cli_parse_command(): the words that are no flags */
+    size_t n_operands;
+};
+
+/* A flag of a subcommand; one of the two pointers is set. */
+struct cli_flag {
+    const char *name; /* without dashes; NULL ends the list */
+    bool *yes;
+    const char **text;
 };
 
 /* Returns the exit code that ends the program now: -1: none, go on (CLI_RUN, CLI_TEST, CLI_PRINT).
  */
 int cli_parse(struct cli *c, int argc, char *const *argv);
+/* `cgost NAME ...`: the same flags and those of `own`, in any order with the words, which come in
+ * c->operands. argv[0]: the name. */
+int cli_parse_command(struct cli *c, int argc, char *const *argv, const struct cli_flag *own);
 void cli_done(struct cli *c);
 
 void cli_usage(FILE *out, const char *program);

@@ -7,6 +7,7 @@
 #ifndef HANDLERS_HANDLER_H
 #define HANDLERS_HANDLER_H
 
+#include "core/addr.h"
 #include "core/option.h"
 #include "core/rc.h"
 
@@ -41,6 +42,19 @@ struct handler_setup {
     void *admitted_arg; /* as above */
 };
 
+/* What a handler makes of one request before the router is asked: for `cgost explain`. */
+struct handler_question {
+    const char *network; /* "tcp" or "udp" */
+    const struct target *target;
+    const char *name; /* carried by the first bytes (a TLS server name); NULL: none */
+};
+struct handler_plan {
+    struct target rule; /* the service's rules are asked about it */
+    struct target dial;
+    bool refused;   /* it is never dialled; note says why */
+    char note[160]; /* for the operator, may be empty */
+};
+
 struct handler_type {
     const char *name;
     const char *aliases;
@@ -52,6 +66,9 @@ struct handler_type {
     void (*serve_dgram)(struct handler *h, struct dgram *d,
                         const struct client_info *info); /* NULL: not for UDP */
     void (*done)(struct handler *h);                     /* ends all clients; accepts half-built */
+    /* The same decision as for a client, without one. ret_p has the target in rule and dial. NULL:
+     * so it stays. */
+    void (*explain)(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p);
 };
 
 struct handler {

@@ -195,6 +195,59 @@ enum rc route_keep(struct netlink *nl, const struct route *r, struct journal *j,
     return rc == RC_OK ? rc : diag_set(diag, rc, "journal of %s", what);
 }
 
+/* --- the way of one packet */
+
+static struct addr gateway_of(const struct rtattr *gw, uint8_t family)
+{
+    if (gw && family == AF_INET && RTA_PAYLOAD(gw) >= 4)
+        return addr_v4(netlink_attr_data(gw), 0);
+    if (gw && family == AF_INET6 && RTA_PAYLOAD(gw) >= 16)
+        return addr_v6(netlink_attr_data(gw), 0);
+    return (struct addr){.family = 0};
+}
+
+static bool take_way(void *arg, const struct nlmsghdr *h)
+{
+    struct route *r = arg;
+    const struct rtattr *at[RTA_TABLE + 1];
+    uint32_t index = 0;
+
+    if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof(struct rtmsg)))
+        return true;
+    const struct rtmsg *body = netlink_body(h);
+    netlink_attrs(h, sizeof(*body), at, RTA_TABLE + 1);
+    (void)netlink_attr_u32(at[RTA_OIF], &index);
+    if (!netlink_attr_u32(at[RTA_TABLE], &r->table))
+        r->table = body->rtm_table;
+    r->index = (int)index;
+    r->gateway = gateway_of(at[RTA_GATEWAY], body->rtm_family);
+    return false;
+}
+
+enum rc route_lookup(struct netlink *nl, const struct addr *to, int index, uint32_t mark,
+                     struct route *ret_r, struct diag *diag)
+{
+    size_t n = addr_ip_bytes(to);
+    struct route r = {.dst = {.net = *to, .bits = (uint8_t)(8 * n)}};
+    struct rtmsg body = {.rtm_family = to->family, .rtm_dst_len = (uint8_t)(8 * n)};
+    struct netlink_msg m;
+    char what[160];
+
+    describe(what, sizeof(what), "", &r);
+    netlink_begin(&m, RTM_GETROUTE, 0, &body, sizeof(body));
+    netlink_add(&m, RTA_DST, to->ip, n);
+    if (index)
+        netlink_add_u32(&m, RTA_OIF, (uint32_t)index);
+    if (mark)
+        netlink_add_u32(&m, RTA_MARK, mark);
+    enum rc rc = netlink_get(nl, &m, take_way, &r, diag, what);
+    if (rc == RC_OK && r.index == 0)
+        rc = diag_set(diag, RC_UNREACH_NET, "%s: none", what);
+    if (rc == RC_OK)
+        *ret_r = r;
+    return rc;
+}
+
 /* --- the default route */
 
 struct best {
@@ -234,11 +287,7 @@ static bool take_default(void *arg, const struct nlmsghdr *h)
     b->any = true;
     b->route = (struct route){
         .dst.net.family = body->rtm_family, .index = (int)index, .metric = metric, .table = table};
-    const struct rtattr *gw = at[RTA_GATEWAY];
-    if (gw && body->rtm_family == AF_INET && RTA_PAYLOAD(gw) >= 4)
-        b->route.gateway = addr_v4(netlink_attr_data(gw), 0);
-    else if (gw && body->rtm_family == AF_INET6 && RTA_PAYLOAD(gw) >= 16)
-        b->route.gateway = addr_v6(netlink_attr_data(gw), 0);
+    b->route.gateway = gateway_of(at[RTA_GATEWAY], body->rtm_family);
     return true;
 }
 

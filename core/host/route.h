@@ -29,6 +29,12 @@ enum rc route_keep(struct netlink *nl, const struct route *r, struct journal *j,
 /* RC_OK also when it is not there any more. */
 enum rc route_remove(struct netlink *nl, const struct route *r, struct diag *diag);
 
+/* By which route a packet of ours to `to` would leave now, policy rules and all. index: of the
+ * device that the socket is bound to, 0: none; mark: of the socket. ret_r->dst is `to` alone.
+ * RC_UNREACH_NET and the like: there is none. Only asks. */
+enum rc route_lookup(struct netlink *nl, const struct addr *to, int index, uint32_t mark,
+                     struct route *ret_r, struct diag *diag);
+
 /* The default route of lowest metric in the main table that does not leave by device `except` (0:
  * any). RC_UNREACH_NET: there is none. */
 enum rc route_default(struct netlink *nl, int family, int except, struct route *ret_r,

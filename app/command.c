@@ -1,0 +1,83 @@
+/* app/command.c - see command.h. */
+#include "app/command.h"
+#include "app/registry.h"
+#include "app/rules.h"
+#include "configs/load.h"
+#include "core/floor/ws/ws.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include <stdio.h>
+
+void command_tell(const struct problems *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const struct problem *q = &p->v[i];
+
+        fprintf(stderr, "%s%s%s: %s\n", q->place, q->place[0] ? ": " : "",
+                severity_name(q->severity), q->text);
+    }
+    if (p->more)
+        fprintf(stderr, "and %zu more\n", p->more);
+    if (p->nomem)
+        fprintf(stderr, "no memory\n");
+}
+
+int command_parse(struct command *c, int argc, char **argv, const struct cli_flag *own)
+{
+    int code;
+
+    c->name = argv[0];
+    code = cli_parse_command(&c->cli, argc, argv, own);
+    switch (c->cli.action) {
+    case CLI_RUN:
+        return -1;
+    case CLI_USAGE:
+        cli_usage(stderr, "cgost");
+        return 0;
+    case CLI_ERROR:
+        fprintf(stderr, "%s: %s\n", c->name, c->cli.error);
+        return code;
+    case CLI_TEST:
+    case CLI_PRINT:
+    case CLI_VERSION:
+        break;
+    }
+    fprintf(stderr, "%s: -t, -O and -V have no meaning here\n", c->name);
+    return 2;
+}
+
+int command_build(struct command *c)
+{
+    const struct log_cfg silent = {.output = "none", .level = LOG_NONE};
+    struct problems p = {0};
+    struct diag diag = {0};
+    enum rc rc = config_load(&c->cli.args, registry_names(), &c->cfg, &p);
+
+    if (rc == RC_OK && !rules_check(c->cfg, true, &p) && problems_have(&p, PROBLEM_REFUSE))
+        rc = RC_INVALID;
+    command_tell(&p);
+    problems_done(&p);
+    if (rc != RC_OK)
+        return 1;
+    rc = log_open(&silent, &diag);
+    if (rc == RC_OK) {
+        c->loop = loop_new(&diag);
+        rc = c->loop ? world_build(c->loop, c->cfg, &c->world, &diag) : diag.rc;
+    }
+    if (rc == RC_OK)
+        return -1;
+    fprintf(stderr, "%s: %s\n", c->name, diag.text);
+    return 1;
+}
+
+void command_close(struct command *c)
+{
+    world_done(&c->world);
+    if (c->loop)
+        uv_run(loop_uv(c->loop), UV_RUN_NOWAIT); /* what was closed ends here */
+    ws_shutdown();
+    loop_free(c->loop);
+    config_free(c->cfg);
+    log_close();
+    cli_done(&c->cli);
+}

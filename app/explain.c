@@ -1,0 +1,101 @@
+/* app/explain.c - the command: its words, each service's story, text or JSON. See explain.h. */
+#include "app/explain.h"
+#include "app/command.h"
+#include "core/host/netlink.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: cgost explain [flags] tcp|udp host:port [--sni name] [--service name] [--json]\n";
+
+struct request {
+    struct explain_question q;
+    const char *service; /* NULL: all */
+    bool json;
+};
+
+static int read_words(const struct command *c, struct request *r)
+{
+    const char *const *word = c->cli.operands;
+
+    if (c->cli.n_operands != 2 || (strcmp(word[0], "tcp") != 0 && strcmp(word[0], "udp") != 0)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    r->q.udp = !strcmp(word[0], "udp");
+    if (!target_parse(word[1], &r->q.target) || r->q.target.addr.port == 0 ||
+        (!target_is_name(&r->q.target) && r->q.target.addr.family == 0)) {
+        fprintf(stderr, "explain: \"%.260s\" is not host:port\n%s", word[1], usage);
+        return 2;
+    }
+    if (r->q.sni && (!*r->q.sni || strlen(r->q.sni) > TARGET_NAME_MAX)) {
+        fprintf(stderr, "explain: --sni wants a name of at most %d bytes\n", TARGET_NAME_MAX);
+        return 2;
+    }
+    return -1;
+}
+
+/* One story per service; JSON: one object with all of them. */
+static int tell(const struct command *c, const struct request *r)
+{
+    json_t *all = json_array(), *top = json_pack("{s:O?}", "services", all);
+    struct netlink nl = {.fd = -1};
+    bool bad = !top, reach = netlink_open(&nl, NULL, NULL) == RC_OK;
+    size_t told = 0;
+
+    for (size_t i = 0; i < c->world.n_services && !bad; i++) {
+        struct story s;
+
+        if (r->service && strcmp(r->service, service_name(c->world.services[i])) != 0)
+            continue;
+        story_init(&s);
+        if (!s.nomem)
+            explain_service(&s, c->world.services[i], &r->q, reach ? &nl : NULL);
+        bad = s.nomem || (r->json && json_array_append(all, s.root));
+        if (!bad && !r->json) {
+            if (told > 0)
+                putchar('\n');
+            story_print(&s);
+        }
+        told++;
+        story_done(&s);
+    }
+    netlink_done(&nl);
+    if (!bad && told > 0 && r->json) {
+        bad = json_dumpf(top, stdout, JSON_INDENT(2)) != 0;
+        putchar('\n');
+    }
+    json_decref(all);
+    json_decref(top);
+    if (told == 0 && !bad) {
+        fprintf(stderr, "explain: there is no service%s%s\n", r->service ? " " : "",
+                r->service ? r->service : "");
+        return 2;
+    }
+    if (bad || fflush(stdout)) {
+        fprintf(stderr, "explain: no memory, or standard output can't be written\n");
+        return 1;
+    }
+    return 0;
+}
+
+int explain_main(int argc, char **argv)
+{
+    struct request r = {.service = NULL};
+    struct command c = {.name = NULL};
+    const struct cli_flag own[] = {{"sni", NULL, &r.q.sni},
+                                   {"service", NULL, &r.service},
+                                   {"json", &r.json, NULL},
+                                   {NULL, NULL, NULL}};
+    int code = command_parse(&c, argc, argv, own);
+
+    if (code < 0)
+        code = read_words(&c, &r);
+    if (code < 0)
+        code = command_build(&c);
+    if (code < 0)
+        code = tell(&c, &r);
+    command_close(&c);
+    return code;
+}

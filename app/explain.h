@@ -1,0 +1,31 @@
+/* app/explain.h - `cgost explain`: what would become of a connection or datagram, and why, without
+ * sending a packet.
+ *
+ * The answers come from the code that decides for packets: the service's rules, the handler's
+ * choice of a target (handlers/handler.h), chain/explain.h. explain.c is the command,
+ * explain_service.c asks one service.
+ */
+#ifndef APP_EXPLAIN_H
+#define APP_EXPLAIN_H
+
+#include "app/story.h"
+#include "core/addr.h"
+
+struct netlink;
+struct service;
+
+/* The exit code: 0 it was told, 1 the configuration can't be had, 2 wrong words. */
+int explain_main(int argc, char **argv);
+
+struct explain_question {
+    bool udp;
+    struct target target;
+    const char *sni; /* the name that the first bytes carry; NULL: none */
+};
+
+/* nl: to ask the kernel for routes; NULL: not asked. Facts of the story: service, verdict
+ * ("direct", "chain", "refused", "rejected", "unable"), route, nodes, interface, mark, device. */
+void explain_service(struct story *s, const struct service *service,
+                     const struct explain_question *q, struct netlink *nl);
+
+#endif

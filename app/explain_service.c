@@ -1,0 +1,289 @@
+/* app/explain_service.c - one service's answer. See explain.h. */
+#include "app/explain.h"
+#include "app/rules.h"
+#include "app/service.h"
+#include "app/way.h"
+#include "chain/explain.h"
+#include "chain/forwarder.h"
+#include "chain/nameserver.h"
+#include "handlers/handler.h"
+#include "listeners/listener.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { WHY_MAX = 800, FIELD_MAX = 96 };
+
+struct teller {
+    struct story *s;
+    const struct service_parts *p;
+    const struct explain_question *q;
+    const char *network;
+    struct netlink *nl;
+};
+
+/* ---------------------------------------------------------------- rules */
+
+/* What the rules of one place say about what they were asked, by which rule and where it stands.
+ * at: what their hook is given (app/rules.h). */
+static bool tell_rules(struct teller *t, int depth, const struct rules_at *at,
+                       const struct target *asked)
+{
+    char text[WHY_MAX];
+    bool out;
+    json_t *step;
+
+    if (!at)
+        return false;
+    out = rules_explain_bypassed(at, t->network, asked, text, sizeof text);
+    step = story_step(t->s, depth, "rule", "", out ? "bypassed" : "passes", "%s", text);
+    story_detail(t->s, step, "asked", target_format(asked, text, sizeof text));
+    return out;
+}
+
+/* ---------------------------------------------------------------- before the router */
+
+/* The targets are the configuration's: whom would this client get? */
+static void forward(struct teller *t, struct target *target)
+{
+    char text[TARGET_TEXT_MAX];
+    struct addr nobody = {.family = 0};
+
+    if (!t->p->forwarder || forwarder_pick(t->p->forwarder, &nobody, target) < 0)
+        return;
+    (void)story_step(t->s, 1, "target", target_format(target, text, sizeof text), "",
+                     "the service forwards every client to targets of its own");
+}
+
+/* Does the service serve it? plan: what its handler makes of the request. */
+static bool ask_service(struct teller *t, struct handler_plan *plan)
+{
+    const struct handler_question hq = {t->network, &t->q->target, t->q->sni};
+    char text[TARGET_TEXT_MAX];
+
+    *plan = (struct handler_plan){.rule = t->q->target, .dial = t->q->target};
+    if (t->p->handler->explain)
+        t->p->handler->explain(t->p->handler_cfg, &hq, plan);
+    else if (t->q->sni)
+        (void)snprintf(plan->note, sizeof plan->note,
+                       "this handler does not look for names in the first bytes");
+    forward(t, &plan->dial);
+    if (t->p->forwarder)
+        plan->rule = plan->dial;
+    if (plan->note[0])
+        (void)story_step(t->s, 1, "handler", t->p->handler->name, plan->refused ? "refused" : "",
+                         "%s", plan->note);
+    if (plan->refused)
+        return false;
+    (void)story_step(t->s, 1, "service rule", "", t->p->bypasses ? "" : "none", "asked about %s",
+                     target_format(&plan->rule, text, sizeof text));
+    return !tell_rules(t, 2, t->p->bypasses, &plan->rule);
+}
+
+/* ---------------------------------------------------------------- hops */
+
+static const char *udp_words(unsigned udp)
+{
+    switch (udp & (CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED)) {
+    case CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED:
+        return "an association for any destination, or a flow per destination";
+    case CONNECTOR_UDP_ANY:
+        return "an association for any destination";
+    case CONNECTOR_UDP_FIXED:
+        return "a flow per destination";
+    }
+    return "none";
+}
+
+static void tell_node(struct teller *t, const struct route_account *a, const struct hop_account *h,
+                      int i)
+{
+    static const char *const verdicts[] = {[NODE_CANDIDATE] = "candidate",
+                                           [NODE_BYPASSED] = "bypassed",
+                                           [NODE_UNABLE] = "can't carry UDP",
+                                           [NODE_NOT_ASKED] = "not asked"};
+    const struct node *n = h->hop->nodes[i];
+    json_t *step =
+        story_step(t->s, 2, "node", n->name, n == h->picked ? "chosen" : verdicts[h->nodes[i]],
+                   "%s, %s over %s; UDP: %s", n->addr, n->connector.type->name,
+                   n->dialer.type->name, udp_words(node_udp(n)));
+
+    story_detail(t->s, step, "addr", n->addr);
+    story_detail(t->s, step, "udp", udp_words(node_udp(n)));
+    if (h->nodes[i] != NODE_NOT_ASKED)
+        (void)tell_rules(t, 3, n->bypassed_arg, &a->asked);
+}
+
+static void tell_hop(struct teller *t, const struct route_account *a, const struct hop_account *h)
+{
+    static const char *const strategies[] = {[SELECT_ROUND] = "round",
+                                             [SELECT_RANDOM] = "random",
+                                             [SELECT_FIFO] = "fifo",
+                                             [SELECT_HASH] = "hash of the client"};
+    char text[FIELD_MAX] = "";
+    const char *verdict = "";
+
+    switch (h->fate) {
+    case HOP_USED:
+        verdict = "used";
+        if (h->n_candidates > 1)
+            (void)snprintf(text, sizeof text, "%d candidates, strategy %s: the first flow's choice",
+                           h->n_candidates, strategies[h->hop->selector.cfg.strategy]);
+        break;
+    case HOP_BYPASSED:
+        verdict = "bypassed";
+        (void)snprintf(text, sizeof text, "by the rules of %s: the route ends before it",
+                       h->own_rule ? "the hop" : "all its nodes");
+        break;
+    case HOP_UNABLE:
+        verdict = "unable";
+        (void)snprintf(text, sizeof text, "none of its nodes can carry UDP");
+        break;
+    case HOP_EMPTY:
+        verdict = "empty";
+        break;
+    }
+    (void)story_step(t->s, 1, "hop", h->hop->name, verdict, "%s", text);
+    (void)tell_rules(t, 2, h->hop->bypassed_arg, &a->asked);
+    for (int i = 0; i < h->hop->n_nodes; i++)
+        tell_node(t, a, h, i);
+}
+
+/* ---------------------------------------------------------------- the first connection */
+
+static void tell_name(struct teller *t, const struct route_account *a)
+{
+    char text[WHY_MAX] = "", name[TARGET_TEXT_MAX];
+    size_t at = 0;
+
+    if (a->named_here)
+        (void)story_step(t->s, 1, "name", target_format_host(&t->q->target, name, sizeof name),
+                         a->name_open ? "not known yet" : "known",
+                         a->name_open ? "the service's resolver is asked before the chain; rules "
+                                        "about addresses count then"
+                                      : "the service's hosts or resolver give its address");
+    if (!target_is_name(&a->first))
+        return;
+    for (int i = 0; i < a->n_known && at < sizeof text; i++) {
+        char ip[ADDR_TEXT_MAX];
+
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", at ? ", " : "",
+                               addr_format_ip(&a->known[i], ip, sizeof ip));
+    }
+    for (int i = 0; a->nameservers && !a->n_known && i < a->nameservers->n && at < sizeof text; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", at ? ", " : "",
+                               a->nameservers->v[i].text);
+    (void)story_step(t->s, 1, "resolver", a->first.name,
+                     a->n_known       ? "known here"
+                     : a->nameservers ? "nameservers"
+                                      : "this machine's",
+                     "%s%s", !a->n_known && !a->nameservers ? "/etc/hosts, /etc/resolv.conf" : text,
+                     a->has_hosts ? " (a hosts object comes first)" : "");
+}
+
+static void tell_way(struct teller *t, const struct route_account *a, const struct addr *to)
+{
+    struct diag diag = {.rc = RC_OK};
+    struct way w = {.choices = 0};
+    char text[WHY_MAX], ip[ADDR_TEXT_MAX];
+    enum rc rc = way_find(t->nl, &a->so, to, &w, &diag);
+
+    if (w.choices > 0)
+        (void)story_step(t->s, 2, "bound to", a->so.interface, "", "device %s, local address %s%s",
+                         w.bound[0] ? w.bound : "any",
+                         w.local.family ? addr_format_ip(&w.local, ip, sizeof ip) : "any",
+                         w.choices > 1 ? "; others follow when this one fails" : "");
+    if (rc != RC_OK)
+        (void)story_step(t->s, 2, "kernel", "", "no way", "%s", diag.text);
+    if (w.device[0]) {
+        (void)story_step(t->s, 2, "kernel", "", "", "leaves by %s",
+                         way_format(&w, text, sizeof text));
+        story_fact(t->s, "device", w.device);
+    }
+}
+
+static void tell_first(struct teller *t, const struct route_account *a)
+{
+    char to[TARGET_TEXT_MAX], mark[FIELD_MAX] = "";
+    const char *interface = a->so.interface ? a->so.interface : "";
+    struct addr addr = a->n_known ? a->known[0] : a->first.addr;
+
+    tell_name(t, a);
+    if (a->so.mark)
+        (void)snprintf(mark, sizeof mark, ", mark %u", a->so.mark);
+    (void)story_step(t->s, 1, "first packet", target_format(&a->first, to, sizeof to),
+                     a->first_node ? "to the node" : "to the target", "interface %s%s%s%s",
+                     *interface ? interface : "as the kernel routes", mark,
+                     a->so.netns && *a->so.netns ? ", network namespace " : "",
+                     a->so.netns ? a->so.netns : "");
+    story_fact(t->s, "interface", *interface ? interface : NULL);
+    if (a->so.mark)
+        story_fact(t->s, "mark", mark + strlen(", mark "));
+    tell_way(t, a, &addr);
+}
+
+/* ---------------------------------------------------------------- the end of the story */
+
+static void tell_verdict(struct teller *t, const char *verdict, const char *route, const char *text)
+{
+    bool hops = route && strcmp(route, verdict) != 0;
+
+    (void)story_step(t->s, 0, "result", "", verdict, "%s%s%s", hops ? route : "",
+                     hops && *text ? "; " : "", text);
+    story_fact(t->s, "verdict", verdict);
+    story_fact(t->s, "route", route);
+}
+
+static void tell_route(struct teller *t, const struct route_account *a)
+{
+    char route[WHY_MAX], text[WHY_MAX], to[TARGET_TEXT_MAX];
+    json_t *nodes = json_array();
+
+    for (int i = 0; i < a->route.n; i++)
+        if (json_array_append_new(nodes, json_string(a->route.nodes[i]->name)))
+            t->s->nomem = true;
+    story_fact_list(t->s, "nodes", nodes);
+    for (int i = 0; i < a->chain.n; i++)
+        tell_hop(t, a, &a->chain.hops[i]);
+    if (a->rc != RC_OK) {
+        tell_verdict(t, a->rc == RC_DENIED ? "rejected" : "unable", NULL, a->diag.text);
+        return;
+    }
+    if (a->rejects) {
+        tell_verdict(t, "rejected", NULL, "a node with action=reject answers for everybody");
+        return;
+    }
+    tell_first(t, a);
+    (void)snprintf(text, sizeof text, "target %s%s", target_format(&a->sent, to, sizeof to),
+                   !t->q->udp || a->route.n == 0 ? ""
+                   : a->udp.fixed                ? ", a flow of its own"
+                                                 : ", in the association of its client");
+    tell_verdict(t, a->route.n > 0 ? "chain" : "direct",
+                 route_format(&a->route, route, sizeof route), text);
+}
+
+void explain_service(struct story *s, const struct service *service,
+                     const struct explain_question *q, struct netlink *nl)
+{
+    struct teller t = {.s = s,
+                       .p = service_parts_of(service),
+                       .q = q,
+                       .network = q->udp ? "udp" : "tcp",
+                       .nl = nl};
+    char target[TARGET_TEXT_MAX];
+    struct handler_plan plan;
+    struct route_account a;
+
+    story_fact(s, "service", service_name(service));
+    (void)story_step(s, 0, "service", service_name(service), "",
+                     "handler %s, listener %s; %s %s%s%s", t.p->handler->name, t.p->listener->name,
+                     t.network, target_format(&q->target, target, sizeof target),
+                     q->sni ? ", name in the first bytes " : "", q->sni ? q->sni : "");
+    if (!ask_service(&t, &plan)) {
+        tell_verdict(&t, "refused", NULL, plan.refused ? "" : "by the service's rules");
+        return;
+    }
+    struct dial_req req = {.target = plan.dial};
+    router_explain(t.p->router, &req, q->udp, &a);
+    tell_route(&t, &a);
+    route_account_done(&a);
+}
