@@ -42,38 +42,58 @@ static bool tell_rules(struct teller *t, int depth, const struct rules_at *at,
 
 /* ---------------------------------------------------------------- before the router */
 
-/* The targets are the configuration's: whom would this client get? */
-static void forward(struct teller *t, struct target *target)
+/* A forwarding service: the target is one of its own. false: not for this network. */
+static bool forward(struct teller *t, struct handler_plan *plan)
 {
-    char text[TARGET_TEXT_MAX];
     struct addr nobody = {.family = 0};
+    char text[TARGET_TEXT_MAX];
 
-    if (!t->p->forwarder || forwarder_pick(t->p->forwarder, &nobody, target) < 0)
-        return;
-    (void)story_step(t->s, 1, "target", target_format(target, text, sizeof text), "",
-                     "the service forwards every client to targets of its own");
+    if (!t->p->forwarder || forwarder_pick(t->p->forwarder, &nobody, &plan->dial) < 0)
+        return true;
+    plan->rule = plan->seen = plan->dial;
+    (void)story_step(t->s, 1, "target", target_format(&plan->dial, text, sizeof text), "",
+                     "the service sends every client to targets of its own");
+    if (!t->p->handler->serve_dgram || t->q->udp == !strcmp(t->p->listener->name, "udp"))
+        return true;
+    plan->rc = RC_UNSUPPORTED;
+    (void)snprintf(plan->note, sizeof plan->note, "it listens for %s only",
+                   t->q->udp ? "TCP" : "UDP");
+    return false;
 }
 
-/* Does the service serve it? plan: what its handler makes of the request. */
-static bool ask_service(struct teller *t, struct handler_plan *plan)
+/* A packet to one of our own nodes that comes in by the device. */
+static bool is_loop(struct teller *t, struct handler_plan *plan)
+{
+    if (!t->p->listener->tungo || target_is_name(&t->q->target) ||
+        !router_is_node(t->p->router, &t->q->target.addr))
+        return false;
+    plan->rc = RC_DENIED;
+    (void)snprintf(plan->note, sizeof plan->note,
+                   "it is the address of a node of this service: on the device that is a loop");
+    return true;
+}
+
+/* What the handler makes of the request; plan->rc: does it serve it? */
+static void ask_handler(struct teller *t, struct handler_plan *plan)
 {
     const struct handler_question hq = {t->network, &t->q->target, t->q->sni};
-    char text[TARGET_TEXT_MAX];
 
-    *plan = (struct handler_plan){.rule = t->q->target, .dial = t->q->target};
+    *plan = (struct handler_plan){.rule = t->q->target, .dial = t->q->target, .seen = t->q->target};
+    if (!t->p->handler->serve && !t->p->listener->tungo)
+        plan->rc = RC_UNSUPPORTED;
     if (t->p->handler->explain)
         t->p->handler->explain(t->p->handler_cfg, &hq, plan);
-    else if (t->q->sni)
-        (void)snprintf(plan->note, sizeof plan->note,
-                       "this handler does not look for names in the first bytes");
-    forward(t, &plan->dial);
-    if (t->p->forwarder)
-        plan->rule = plan->dial;
+    if (plan->rc == RC_OK && !is_loop(t, plan))
+        (void)forward(t, plan);
     if (plan->note[0])
-        (void)story_step(t->s, 1, "handler", t->p->handler->name, plan->refused ? "refused" : "",
-                         "%s", plan->note);
-    if (plan->refused)
-        return false;
+        (void)story_step(t->s, 1, "handler", t->p->handler->name, "", "%s", plan->note);
+}
+
+/* false: the service's rules refuse it. */
+static bool ask_rules(struct teller *t, const struct handler_plan *plan)
+{
+    char text[TARGET_TEXT_MAX];
+
     (void)story_step(t->s, 1, "service rule", "", t->p->bypasses ? "" : "none", "asked about %s",
                      target_format(&plan->rule, text, sizeof text));
     return !tell_rules(t, 2, t->p->bypasses, &plan->rule);
@@ -278,11 +298,16 @@ void explain_service(struct story *s, const struct service *service,
                      "handler %s, listener %s; %s %s%s%s", t.p->handler->name, t.p->listener->name,
                      t.network, target_format(&q->target, target, sizeof target),
                      q->sni ? ", name in the first bytes " : "", q->sni ? q->sni : "");
-    if (!ask_service(&t, &plan)) {
-        tell_verdict(&t, "refused", NULL, plan.refused ? "" : "by the service's rules");
+    ask_handler(&t, &plan);
+    if (plan.rc != RC_OK) {
+        tell_verdict(&t, plan.rc == RC_DENIED ? "refused" : "unable", NULL, plan.note);
         return;
     }
-    struct dial_req req = {.target = plan.dial};
+    if (!ask_rules(&t, &plan)) {
+        tell_verdict(&t, "refused", NULL, "by the service's rules");
+        return;
+    }
+    struct dial_req req = {.target = plan.dial, .seen = plan.seen};
     router_explain(t.p->router, &req, q->udp, &a);
     tell_route(&t, &a);
     route_account_done(&a);

@@ -70,4 +70,5 @@ const struct handler_type handler_auto = {
     .init = init,
     .serve = serve,
     .done = done,
+    .explain = proxy_explain,
 };

@@ -409,6 +409,15 @@ static void done(struct handler *h)
     free(f);
 }
 
+/* It connects nobody: its own questions go to nameservers. */
+static void explain(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p)
+{
+    (void)cfg;
+    (void)q;
+    ret_p->rc = RC_UNSUPPORTED;
+    (void)snprintf(ret_p->note, sizeof ret_p->note, "it answers DNS questions and nothing else");
+}
+
 const struct handler_type handler_dns = {
     .name = "dns",
     .options = options,
@@ -417,4 +426,5 @@ const struct handler_type handler_dns = {
     .serve = serve,
     .serve_dgram = serve_dgram,
     .done = done,
+    .explain = explain,
 };

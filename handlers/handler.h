@@ -51,8 +51,9 @@ struct handler_question {
 struct handler_plan {
     struct target rule; /* the service's rules are asked about it */
     struct target dial;
-    bool refused;   /* it is never dialled; note says why */
-    char note[160]; /* for the operator, may be empty */
+    struct target seen; /* the rules of hops and nodes go by it */
+    enum rc rc;         /* RC_OK; RC_UNSUPPORTED: not served; RC_INVALID: no such request */
+    char note[160];     /* why, or what else is worth knowing; may be empty */
 };
 
 struct handler_type {
@@ -66,8 +67,8 @@ struct handler_type {
     void (*serve_dgram)(struct handler *h, struct dgram *d,
                         const struct client_info *info); /* NULL: not for UDP */
     void (*done)(struct handler *h);                     /* ends all clients; accepts half-built */
-    /* The same decision as for a client, without one. ret_p has the target in rule and dial. NULL:
-     * so it stays. */
+    /* The same decision as for a client, without one. ret_p has the target in all three places.
+     * NULL: so it stays. */
     void (*explain)(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p);
 };
 

@@ -322,4 +322,5 @@ const struct handler_type handler_http = {
     .init = init,
     .serve = serve,
     .done = done,
+    .explain = proxy_explain,
 };

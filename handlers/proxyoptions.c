@@ -1,5 +1,6 @@
 /* handlers/proxyoptions.c - the option tables of http, socks4, socks5 and auto. See the header. */
 #include "handlers/proxyoptions.h"
+#include <stdio.h>
 
 /* Rows that several tables share are written once, as macros; the formatter would tear them apart.
  */
@@ -49,3 +50,16 @@ const struct option socks4_options[] = {SHARED_ROWS, OPTION_END};
 const struct option socks5_options[] = {SHARED_ROWS, UDP_ROWS, SOCKS5_ROWS, OPTION_END};
 const struct option http_options[] = {SHARED_ROWS, UDP_ROWS, HTTP_ROWS, OPTION_END};
 const struct option auto_options[] = {SHARED_ROWS, UDP_ROWS, SOCKS5_ROWS, HTTP_ROWS, OPTION_END};
+
+void proxy_explain(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p)
+{
+    const struct proxy_options *o = cfg;
+
+    if (q->network[0] == 'u' && !o->udp) {
+        ret_p->rc = RC_UNSUPPORTED;
+        (void)snprintf(ret_p->note, sizeof ret_p->note, "its clients get no UDP: no udp=true here");
+    } else if (q->name) {
+        (void)snprintf(ret_p->note, sizeof ret_p->note,
+                       "names in the first bytes don't count: the client has said where to");
+    }
+}

@@ -4,6 +4,7 @@
 #ifndef HANDLERS_PROXYOPTIONS_H
 #define HANDLERS_PROXYOPTIONS_H
 
+#include "handlers/handler.h"
 #include "handlers/options.h"
 
 struct proxy_options {
@@ -23,5 +24,7 @@ struct proxy_options {
 };
 
 extern const struct option socks4_options[], socks5_options[], http_options[], auto_options[];
+/* Of all four: is UDP served? */
+void proxy_explain(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p);
 
 #endif

@@ -86,4 +86,5 @@ const struct handler_type handler_socks4 = {
     .init = init,
     .serve = serve,
     .done = done,
+    .explain = proxy_explain,
 };

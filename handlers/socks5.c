@@ -517,4 +517,5 @@ const struct handler_type handler_socks5 = {
     .init = init,
     .serve = serve,
     .done = done,
+    .explain = proxy_explain,
 };

@@ -142,4 +142,5 @@ const struct handler_type handler_tungo = {
     .cfg_bytes = sizeof(struct tungo_handler_cfg),
     .init = tungo_handler_init,
     .done = tungo_handler_done,
+    .explain = tun_explain,
 };

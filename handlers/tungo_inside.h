@@ -60,6 +60,11 @@ void tun_conn_free(struct tun_conn *c);
 bool tun_is_admitted(const struct tun_handler *h, const struct addr *client);
 bool tun_is_bypassed(const struct tun_handler *h, const char *network, const struct target *t);
 
+/* What is asked and dialled when the first bytes of a flow to `original` said `found`. */
+void tun_plan(const struct tungo_handler_cfg *cfg, const struct sniffed *found,
+              const struct target *original, struct handler_plan *ret_p);
+void tun_explain(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p);
+
 /* Of struct tungo_events. */
 void tun_on_flow(void *arg, struct tungo_flow *f);
 void tun_on_flow_gone(void *arg, struct tungo_flow *f);

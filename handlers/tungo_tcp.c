@@ -225,22 +225,19 @@ static void on_dialled(void *arg, struct stream *s, const struct dial_result *re
 static void on_sniffed(void *arg, enum rc rc)
 {
     struct tun_conn *c = arg;
-    struct target original = c->report.target, rule;
+    struct target original = c->report.target;
+    struct handler_plan plan;
 
     if (rc != RC_OK) {
         fail(c, rc, stream_diag(c->client)->text);
         return;
     }
-    sniffed_rule_target(&c->sniff->found, &original, &rule);
-    (void)sniffed_target(&c->sniff->found, &c->report.target);
-    if (tun_is_bypassed(c->h, "tcp", &rule)) {
+    tun_plan(c->h->cfg, &c->sniff->found, &original, &plan);
+    c->report.target = plan.seen;
+    if (tun_is_bypassed(c->h, "tcp", &plan.rule))
         fail(c, RC_DENIED, "bypass");
-        return;
-    }
-    if (c->h->cfg->sniffing_override)
-        dial(c, &c->report.target, NULL);
     else
-        dial(c, &original, &c->report.target);
+        dial(c, &plan.dial, &plan.seen);
 }
 
 /* ---------------------------------------------------------------- from the listener */

@@ -1,0 +1,45 @@
+/* handlers/tungo_plan.c - what the first bytes of a flow decide: pure. gost-config.md 5.4, 5.5. */
+#include "handlers/tungo_inside.h"
+#include <stdio.h>
+
+void tun_plan(const struct tungo_handler_cfg *cfg, const struct sniffed *found,
+              const struct target *original, struct handler_plan *ret_p)
+{
+    struct target named = *original;
+
+    sniffed_rule_target(found, original, &ret_p->rule);
+    (void)sniffed_target(found, &named);
+    ret_p->seen = named;
+    ret_p->dial = cfg->sniffing_override ? named : *original;
+}
+
+/* A TLS server name stands for whatever carries a name in its first bytes. */
+static void plan_named(const struct tungo_handler_cfg *cfg, const struct handler_question *q,
+                       struct handler_plan *p)
+{
+    struct sniffed found = {.proto = SNIFF_TLS, .port = 443};
+
+    (void)snprintf(found.name, sizeof found.name, "%s", q->name);
+    tun_plan(cfg, &found, q->target, p);
+}
+
+void tun_explain(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p)
+{
+    const struct tungo_handler_cfg *c = cfg;
+    bool sniffs = q->network[0] == 't' && c->sniffing;
+
+    if (target_is_name(q->target)) {
+        ret_p->rc = RC_INVALID;
+        (void)snprintf(ret_p->note, sizeof ret_p->note,
+                       "packets carry addresses, not names: ask for the address%s",
+                       sniffs ? ", with the name as --sni" : "");
+    } else if (!q->name) {
+        return;
+    } else if (sniffs) {
+        plan_named(c, q, ret_p);
+    } else {
+        (void)snprintf(ret_p->note, sizeof ret_p->note,
+                       "sniffing is off%s: the name in the first bytes is not seen",
+                       q->network[0] == 't' ? "" : " for UDP");
+    }
+}
