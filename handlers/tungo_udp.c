@@ -28,7 +28,7 @@ enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst,
         report_init(&r, h->setup.service, "tungo", "udp", client, loop_now_ms(h->setup.loop));
         r.target = t;
         report_failed(&r, rc, diag.text, r.started_ms);
-        return rc;
+        return rc == RC_DENIED ? RC_REFUSED : rc; /* the client is told */
     }
     ret_route->id = route.id;
     ret_route->fixed = route.fixed;
