@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-static void set_name(struct sniffed *found, const char *name, uint16_t port)
+void sniffed_set_name(struct sniffed *found, const char *name, uint16_t port)
 {
     size_t n = strlen(name);
 
@@ -26,7 +26,7 @@ static enum rc sniff_tls(const void *buf, size_t n, struct sniffed *found)
 
     if (rc != RC_OK)
         return rc;
-    set_name(found, hello.name, 443);
+    sniffed_set_name(found, hello.name, 443);
     found->outer = hello.ech;
     return RC_OK;
 }
@@ -42,7 +42,7 @@ static enum rc sniff_http(const void *buf, size_t n, struct sniffed *found)
     if (req.h2)
         found->proto = SNIFF_H2;
     else
-        set_name(found, req.host, req.port);
+        sniffed_set_name(found, req.host, req.port);
     return RC_OK;
 }
 

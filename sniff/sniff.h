@@ -1,8 +1,8 @@
 /* sniff/sniff.h - the name in the first bytes of a connection.
  *
- * One entry over the parsers of this folder: all bytes so far -> need more / protocol and name /
- * nothing we know. Pure: no I/O, no allocation, no state; the result for some bytes never depends
- * on how they came. wire-protocols.md 8, gost-config.md 5.
+ * One entry over the parsers of streams: all bytes so far -> need more / protocol and name /
+ * nothing we know. Datagrams have their own: quic.h, dns.h. Pure: no I/O, no allocation, no state;
+ * the result for some bytes never depends on how they came. wire-protocols.md 8, gost-config.md 5.
  */
 #ifndef SNIFF_SNIFF_H
 #define SNIFF_SNIFF_H
@@ -36,6 +36,8 @@ struct sniffed {
  * like so far. RC_PROTO: nothing we know (also past SNIFF_MAX_BYTES). */
 enum rc sniff_stream(const void *buf, size_t n, struct sniffed *ret_found);
 
+/* For the parsers of this folder: without its final dot; empty or too long: none. */
+void sniffed_set_name(struct sniffed *found, const char *name, uint16_t port);
 /* Puts a sniffed name, with the port that was asked for, into a target, beside the address. False
  * (t is as before): there is no name, or one that would lead back to this machine ("localhost",
  * loopback, link-local and other addresses that are not global). */
