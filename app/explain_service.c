@@ -275,6 +275,7 @@ static void tell_route(struct teller *t, const struct route_account *a)
     tell_first(t, a);
     (void)snprintf(text, sizeof text, "target %s%s", target_format(&a->sent, to, sizeof to),
                    !t->q->udp || a->route.n == 0 ? ""
+                   : a->udp.dns_tcp              ? ", DNS over TCP: it can't carry UDP"
                    : a->udp.fixed                ? ", a flow of its own"
                                                  : ", in the association of its client");
     tell_verdict(t, a->route.n > 0 ? "chain" : "direct",

@@ -45,12 +45,24 @@ static enum rc add_server(struct nameservers *to, const struct conf_nameserver *
     return RC_OK;
 }
 
-static enum rc build_resolver(const struct conf_resolver *c, struct nameservers **ret_s,
+static void on_news(void *arg, const struct nameserver *s, enum nameserver_news news)
+{
+    const struct conf_resolver *c = arg;
+    char text[240];
+
+    log_write(LOG_WARN,
+              (struct log_field[]){F_STR("kind", "resolver"), F_STR("resolver", c->name), LOG_END},
+              "%s", nameserver_news_text(s, news, text, sizeof text));
+}
+
+static enum rc build_resolver(struct conf_resolver *c, struct nameservers **ret_s,
                               struct diag *diag)
 {
     *ret_s = nameservers_new();
     if (!*ret_s)
         return diag_set(diag, RC_NOMEM, "no memory for resolver %s", c->name);
+    (*ret_s)->tell = on_news;
+    (*ret_s)->tell_arg = c;
     for (size_t i = 0; i < c->n; i++) {
         enum rc rc = add_server(*ret_s, &c->servers[i], diag);
 

@@ -11,9 +11,11 @@
  * turn.
  */
 #include "chain/dial.h"
+#include "chain/dns_dgram.h"
 #include "chain/hash.h"
 #include "core/dgram.h"
 #include "core/stream.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,9 +42,24 @@ static void unlink_dial(struct dial *d)
         d->next->link = d->link;
 }
 
+/* The stream that was dialled for questions becomes their flow. */
+static enum rc wrap_stream(struct dial *d)
+{
+    struct stream *s = d->stream;
+    d->stream = NULL;
+    stream_want(s, 0, NULL, NULL);
+    d->dgram = dns_dgram(s, &d->req.target);
+    enum rc rc = d->dgram != NULL ? dgram_open(d->dgram) : RC_NOMEM;
+    if (rc == RC_OK)
+        return rc;
+    return diag_set(&d->diag, rc, "the flow for DNS: %s", rc_name(rc));
+}
+
 void dial_finish(struct dial *d, enum rc rc)
 {
-    struct dial_result res = {.rc = rc, .direct = d->route.n == 0};
+    if (rc == RC_OK && d->dns_tcp)
+        rc = wrap_stream(d);
+    struct dial_result res = {.rc = rc, .direct = d->route.n == 0, .dns_tcp = d->dns_tcp};
     struct loop *loop = d->router->loop; /* the router may go in done() */
     struct stream *s = NULL;
     struct dgram *dg = NULL;
@@ -62,6 +79,9 @@ void dial_finish(struct dial *d, enum rc rc)
         res.diag.rc = rc;
     }
     (void)route_format(&d->route, res.route, sizeof(res.route));
+    size_t n = strlen(res.route);
+    if (d->dns_tcp)
+        (void)snprintf(res.route + n, sizeof(res.route) - n, " (DNS over TCP)");
     if (d->route.n > 0) {
         res.node = d->route.nodes[d->route.n - 1];
         if (rc == RC_OK)
@@ -103,6 +123,23 @@ static struct node *culprit(const struct dial *d, enum rc rc)
     return NULL;
 }
 
+/* The last node refuses to carry datagrams at all: told so by its connector, which has no other way
+ * left. */
+static bool refuses_udp(const struct dial *d, enum rc rc)
+{
+    if (d->state != ST_DGRAM || dial_is_direct(d) ||
+        (rc != RC_DENIED && rc != RC_UNSUPPORTED && rc != RC_REFUSED && rc != RC_UNREACH_HOST &&
+         rc != RC_PROTO))
+        return false;
+    return (node_udp(d->route.nodes[d->at]) & CONNECTOR_UDP_FIXED) == 0;
+}
+
+/* May a question go over TCP where datagrams can't? */
+static bool may_use_tcp(const struct dial *d)
+{
+    return dial_wants_dgram(d) && !d->req.udp_only && target_is_dns(&d->req.target);
+}
+
 /* why: the reason in the words of whoever failed; NULL: d->diag has it already. */
 void dial_fail(struct dial *d, enum rc rc, const struct diag *why)
 {
@@ -122,6 +159,17 @@ void dial_fail(struct dial *d, enum rc rc, const struct diag *why)
         clean_up(d);
         job_post(r->loop, &d->job);
         return;
+    }
+    if (refuses_udp(d, rc)) {
+        node_refused_udp(d->route.nodes[d->at]);
+        if (may_use_tcp(d)) {
+            d->udp_again = false;
+            clean_up(d);
+            route_done(&d->route);
+            job_post(r->loop, &d->job);
+            return;
+        }
+        rc = RC_UNSUPPORTED; /* who asks again is told another way */
     }
     if (d->retries_left == 0 || rc == RC_UNSUPPORTED || rc == RC_INVALID) {
         dial_finish(d, rc);
@@ -165,7 +213,7 @@ static enum rc ask_direct(struct dial *d)
         enum rc rc;
         if (!node_is_direct(n))
             continue;
-        if (d->done_dgram != NULL) {
+        if (dial_wants_dgram(d)) {
             rc = n->connector.type->dgram(&n->connector, NULL, NULL, NULL, &none);
             if (rc != RC_OK)
                 return diag_set(&d->diag, rc, "node %s rejects all", n->name);
@@ -187,40 +235,56 @@ static enum rc check_carrier(struct dial *d)
     int i = d->route.n;
     while (i > 0 && node_is_direct(d->route.nodes[i - 1]))
         i--;
-    if (d->done_dgram == NULL || i == 0 || node_udp(d->route.nodes[i - 1]) != 0)
+    if (!dial_wants_dgram(d) || i == 0 || node_udp(d->route.nodes[i - 1]) != 0)
         return RC_OK;
     return diag_set(&d->diag, RC_UNSUPPORTED, "node %s can't carry UDP",
                     d->route.nodes[i - 1]->name);
 }
 
-enum rc dial_plan(struct dial *d, struct chain_account *told, bool *ret_made)
+/* The nodes, and those of them that stand before the first connection. What rules see is the flow
+ * that the client asked for, also where its questions go over TCP. */
+static enum rc find_route(struct dial *d, struct chain_account *told)
 {
     struct router *r = d->router;
-    bool udp = d->done_dgram != NULL;
     if (r->chain != NULL && !d->udp_again) {
         unsigned need =
             dial_is_anywhere(d) ? CONNECTOR_UDP_ANY : CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED;
-        struct hop_ask ask = {.network = udp ? "udp" : "tcp",
+        struct hop_ask ask = {.network = d->done_dgram != NULL ? "udp" : "tcp",
                               .target = &d->asked,
                               .hash = hash_client(&d->req.client),
-                              .udp = udp ? need : 0};
+                              .udp = dial_wants_dgram(d) ? need : 0};
+        route_done(&d->route);
         enum rc rc = told != NULL ? chain_explain(r->chain, &ask, &d->route, told, &d->diag)
                                   : chain_route(r->chain, &ask, &d->route, &d->diag);
-        d->at = d->route.n;
         if (rc != RC_OK)
             return rc;
     }
     d->lead = 0;
     while (d->lead < d->route.n && node_is_direct(d->route.nodes[d->lead]))
         d->lead++;
-    d->at = d->route.n;
-    enum rc rc = ask_direct(d);
-    *ret_made = rc == RC_OK;
-    if (rc == RC_UNSUPPORTED) {
-        rc = check_carrier(d);
-        d->at = rc == RC_OK ? d->lead : d->at;
+    return check_carrier(d);
+}
+
+enum rc dial_plan(struct dial *d, struct chain_account *told, bool *ret_made)
+{
+    *ret_made = false;
+    d->dns_tcp = false;
+    enum rc rc = find_route(d, told);
+    if (rc == RC_UNSUPPORTED && may_use_tcp(d)) {
+        d->dns_tcp = true;
+        d->udp_again = false;
+        d->diag = (struct diag){.rc = RC_OK};
+        rc = find_route(d, told);
     }
-    return rc;
+    d->at = d->route.n;
+    if (rc != RC_OK)
+        return rc;
+    rc = ask_direct(d);
+    *ret_made = rc == RC_OK;
+    if (rc != RC_UNSUPPORTED)
+        return rc;
+    d->at = d->lead;
+    return RC_OK;
 }
 
 /* Which nodes, now that all is known about the target that will be. */

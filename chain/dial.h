@@ -48,6 +48,7 @@ struct dial {
     void *arg;
     int retries_left;
     bool udp_again; /* the same route once more, the connector has learnt something */
+    bool dns_tcp;   /* no datagrams that way: the question goes over a stream (chain/dns_dgram.h) */
     enum dial_state state;
     struct route route;
     int lead; /* so many direct nodes stand before the first one that is connected to */
@@ -68,6 +69,10 @@ static inline bool dial_is_direct(const struct dial *d) /* the target is the fir
 {
     return d->at >= d->route.n;
 }
+static inline bool dial_wants_dgram(const struct dial *d)
+{
+    return d->done_dgram != NULL && !d->dns_tcp;
+}
 static inline bool target_is_empty(const struct target *t)
 {
     return !target_is_name(t) && t->addr.family == 0;
@@ -82,6 +87,7 @@ static inline const struct target *dial_seen(const struct dial *d) /* by rules *
     return target_is_empty(&d->req.seen) ? &d->req.target : &d->req.seen;
 }
 
+bool target_is_dns(const struct target *t);
 struct resolver *router_resolver(struct router *r); /* NULL: no memory */
 
 /* The target with its address beside its name, as far as that is known by now. */

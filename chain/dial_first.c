@@ -107,7 +107,7 @@ static void have_addrs(struct dial *d, const struct addr *v, int n, bool last)
 {
     struct router *r = d->router;
     bool direct = dial_is_direct(d);
-    if (direct && d->done_dgram != NULL) {
+    if (direct && dial_wants_dgram(d)) {
         resolve_cancel(&d->resolve);
         make_direct_udp(d, v, n);
         return;

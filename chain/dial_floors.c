@@ -123,7 +123,7 @@ void dial_open_stream(struct dial *d)
             return;
         }
         marker_ok(&d->route.nodes[d->at]->marker);
-        if (d->done_dgram != NULL && next_node(d) == d->route.n) {
+        if (dial_wants_dgram(d) && next_node(d) == d->route.n) {
             ask_dgram(d);
             return;
         }

@@ -22,6 +22,23 @@ static bool begin(struct exchange *e);
 
 /* ---------------------------------------------------------------- the end */
 
+static void tell(struct exchange *e, enum nameserver_news news)
+{
+    const struct nameservers *list = e->cfg.list;
+    if (list->tell != NULL)
+        list->tell(list->tell_arg, e->server, news);
+}
+
+static void count_lies(struct exchange *e, uint64_t n)
+{
+    uint64_t next = 1;
+    while (next <= e->server->lies)
+        next *= 10;
+    e->server->lies += n;
+    if (e->server->lies >= next)
+        tell(e, NAMESERVER_LIED);
+}
+
 static void let_go(struct exchange *e)
 {
     if (e->dial != NULL)
@@ -29,6 +46,8 @@ static void let_go(struct exchange *e)
     e->dial = NULL;
     stream_close(e->stream);
     e->stream = NULL;
+    if (e->dgram != NULL)
+        count_lies(e, e->dgram->dropped); /* of other sources, mostly */
     dgram_close(e->dgram);
     e->dgram = NULL;
     timer_stop(&e->again);
@@ -64,12 +83,22 @@ static void finish(struct exchange *e, enum rc rc, uint8_t *answer, size_t n)
         answer = e->cut;
         n = e->cut_n;
     }
-    if (rc != RC_OK)
-        e->server->failed++;
-    else
+    if (rc != RC_OK) {
+        (void)diag_set(&e->diag, rc, "%s", rc == RC_TIMEOUT ? "no answer in time" : rc_name(rc));
+        nameserver_failed(e->server, rc, e->diag.text);
+    } else {
         dns_set_id(answer, e->id);
+    }
     exchange_cancel(e); /* its memory stays for this turn */
     done(arg, rc, answer, n);
+}
+
+/* why: the words of whoever failed, if there are any. */
+static void fail(struct exchange *e, enum rc rc, const struct diag *why)
+{
+    if (why != NULL && why->rc != RC_OK && e->diag.rc == RC_OK)
+        e->diag = *why;
+    finish(e, rc, NULL, 0);
 }
 
 void exchange_end(struct exchange *e, enum rc rc)
@@ -96,8 +125,16 @@ static bool is_ours(struct exchange *e, const void *buf, size_t n)
     if (n == DNS_HEAD_BYTES && (p[2] & 0x80) != 0 && (p[3] & DNS_RCODE) != 0 &&
         (p[0] << 8 | p[1]) == e->question.id)
         return true;
-    e->server->lies++;
+    count_lies(e, 1);
     return false;
+}
+
+/* An association hears everybody. Who asked for a name can't tell. */
+static bool is_from_server(const struct exchange *e, const struct target *from)
+{
+    const struct target *server = &e->server->target;
+    return (e->dgram->flags & DGRAM_FIXED) != 0 || target_is_name(from) || target_is_name(server) ||
+           from->addr.family == 0 || addr_equal(&from->addr, &server->addr);
 }
 
 static void take_datagram(struct exchange *e, uint8_t *buf, size_t n)
@@ -129,15 +166,17 @@ static void on_dgram(struct dgram *d, unsigned ready, void *arg)
         rc = dgram_recv(d, buf, sizeof(buf), &n, &from);
         if (rc != RC_OK)
             break;
-        if (is_ours(e, buf, n)) {
+        if (!is_from_server(e, &from)) {
+            count_lies(e, 1);
+        } else if (is_ours(e, buf, n)) {
             take_datagram(e, buf, n);
             return;
         }
     }
     if (rc == RC_AGAIN && dgram_trouble(d, &about, &why) == RC_OK)
-        rc = why;
+        rc = diag_set(&e->diag, why, "its port answers: %s", rc_name(why));
     if (rc != RC_OK && rc != RC_AGAIN)
-        finish(e, rc, NULL, 0);
+        fail(e, rc, &d->diag);
 }
 
 static bool send_datagram(struct exchange *e)
@@ -152,7 +191,7 @@ static void on_again(struct timer *timer)
     e->again_ms *= 2;
     (void)timer_start(&e->again, e->again_ms);
     if (!send_datagram(e))
-        finish(e, RC_SYS, NULL, 0);
+        fail(e, RC_SYS, &e->dgram->diag);
 }
 
 static void on_dialled_dgram(void *arg, struct dgram *d, const struct dial_result *res)
@@ -161,13 +200,21 @@ static void on_dialled_dgram(void *arg, struct dgram *d, const struct dial_resul
     e->dial = NULL;
     if (res->rc == RC_UNSUPPORTED) { /* no UDP that way: the same server over TCP */
         e->by_stream = true;
+        if (!e->server->over_tcp)
+            tell(e, NAMESERVER_OVER_TCP);
+        e->server->over_tcp = true;
         if (!begin(e))
             finish(e, RC_NOMEM, NULL, 0);
         return;
     }
     e->dgram = d;
-    if (res->rc != RC_OK || !send_datagram(e)) {
-        finish(e, res->rc != RC_OK ? res->rc : RC_SYS, NULL, 0);
+    if (res->rc != RC_OK) {
+        fail(e, res->rc, &res->diag);
+        return;
+    }
+    e->server->over_tcp = false;
+    if (!send_datagram(e)) {
+        fail(e, RC_SYS, &d->diag);
         return;
     }
     dgram_want(d, STREAM_IN, on_dgram, e);
@@ -185,8 +232,10 @@ static enum rc http_answer(struct exchange *e, struct slice *ret_msg)
     if (rc != RC_OK)
         return rc;
     const struct http1_field *length = http1_find(&head, "Content-Length", NULL);
-    if (head.status != 200 || length == NULL || length->value.n == 0 || length->value.n > 5)
-        return RC_PROTO;
+    if (head.status != 200)
+        return diag_set(&e->diag, RC_PROTO, "HTTP status %u", head.status);
+    if (length == NULL || length->value.n == 0 || length->value.n > 5)
+        return diag_set(&e->diag, RC_PROTO, "an HTTP answer without a length");
     size_t n = 0;
     for (size_t i = 0; i < length->value.n; i++) {
         if (length->value.p[i] < '0' || length->value.p[i] > '9')
@@ -210,7 +259,7 @@ static enum rc look(struct exchange *e)
     if (rc != RC_OK)
         return rc;
     if (!is_ours(e, msg.p, msg.n))
-        return RC_PROTO;
+        return diag_set(&e->diag, RC_PROTO, "an answer to another question");
     finish(e, RC_OK, e->in + (msg.p - (const char *)e->in), msg.n);
     return RC_OK;
 }
@@ -267,8 +316,10 @@ static void on_stream(struct stream *s, unsigned ready, void *arg)
     }
     if (rc == RC_AGAIN)
         stream_want(s, STREAM_IN, on_stream, e);
+    else if (rc == RC_EOF)
+        fail(e, RC_RESET, &(struct diag){RC_RESET, "it closed the connection without an answer"});
     else
-        finish(e, rc == RC_EOF ? RC_RESET : rc, NULL, 0);
+        fail(e, rc, stream_diag(s));
 }
 
 /* The framed message becomes an HTTP request. */
@@ -304,7 +355,7 @@ static void on_dialled(void *arg, struct stream *s, const struct dial_result *re
     e->dial = NULL;
     e->stream = s;
     if (res->rc != RC_OK) {
-        finish(e, res->rc, NULL, 0);
+        fail(e, res->rc, &res->diag);
         return;
     }
     if (e->server->tls != NULL) {
@@ -326,7 +377,7 @@ static void on_dialled(void *arg, struct stream *s, const struct dial_result *re
 static bool begin(struct exchange *e)
 {
     struct router *r = e->own != NULL ? e->own : e->cfg.router;
-    struct dial_req req = {.target = e->server->target, .one = true};
+    struct dial_req req = {.target = e->server->target, .one = true, .udp_only = true};
     e->dial = e->by_stream ? router_dial(r, &req, on_dialled, e)
                            : router_dial_dgram(r, &req, on_dialled_dgram, e);
     return e->dial != NULL;

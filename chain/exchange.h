@@ -2,7 +2,8 @@
  * until the deadline, over TCP when the answer was cut), TCP, TLS or HTTPS.
  *
  * Every question has a socket of its own and a random id. An answer counts only with that id, that
- * question and from that server; others are ignored and counted. Owner: who called exchange_new();
+ * question and from that server; others are ignored and counted. Where no datagrams can get to the
+ * server the question goes over TCP. Owner: who called exchange_new();
  * exactly one done call, from the loop, unless it is cancelled before.
  */
 #ifndef CHAIN_EXCHANGE_H
@@ -18,7 +19,8 @@ struct dial;
 struct router;
 struct stream;
 
-/* answer: with the id of the question as it was given; valid during the call. */
+/* answer: with the id of the question as it was given; valid during the call. The reason of a
+ * failure stands in the server's `last`. */
 typedef void exchange_fn(void *arg, enum rc rc, const uint8_t *answer, size_t n);
 
 struct exchange_cfg {
@@ -50,7 +52,8 @@ struct exchange {
     size_t out_n, out_sent;
     uint8_t *in;
     size_t in_n, in_cap, http_scanned;
-    uint8_t *cut; /* an answer with TC, for the case that TCP fails */
+    struct diag diag; /* why it fails */
+    uint8_t *cut;     /* an answer with TC, for the case that TCP fails */
     size_t cut_n;
     struct deferred deferred;
 };

@@ -2,6 +2,8 @@
 #include "chain/nameserver.h"
 #include "chain/exchange.h"
 #include "core/floor/tls.h"
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -54,6 +56,32 @@ void nameservers_unref(struct nameservers *s)
     for (int i = 0; i < s->n; i++)
         drop(&s->v[i]);
     free(s);
+}
+
+const char *nameserver_news_text(const struct nameserver *s, enum nameserver_news news, char *buf,
+                                 size_t cap)
+{
+    switch (news) {
+    case NAMESERVER_OVER_TCP:
+        (void)snprintf(buf, cap,
+                       "nameserver %.80s: the chain to it can't carry UDP; it is asked over TCP",
+                       s->text);
+        break;
+    case NAMESERVER_LIED:
+        (void)snprintf(buf, cap,
+                       "nameserver %.80s: %" PRIu64
+                       " answers so far with a wrong id, question or source; ignored",
+                       s->text, s->lies);
+        break;
+    }
+    return buf;
+}
+
+void nameserver_failed(struct nameserver *s, enum rc rc, const char *why)
+{
+    s->failed++;
+    s->last.rc = RC_OK;
+    (void)diag_set(&s->last, rc, "%.80s: %s", s->text, why);
 }
 
 bool nameserver_is_checked(const struct nameserver *s)

@@ -41,12 +41,23 @@ struct nameserver {
     bool prefer_ipv6, v4_only, v6_only;
     struct cidr subnet;
     uint64_t asked, failed, lies; /* lies: wrong id, question or source; ignored */
+    struct diag last;             /* the last failure: "tls://192.0.2.1: certificate ..." */
+    bool over_tcp;                /* udp, but its chain carried no datagrams the last time */
 };
+
+/* What the operator should hear; the owner of the list logs it. */
+enum nameserver_news {
+    NAMESERVER_OVER_TCP, /* first time: its chain can't carry UDP, so questions go over TCP */
+    NAMESERVER_LIED      /* s->lies: the first, then with every power of ten */
+};
+typedef void nameserver_tell_fn(void *arg, const struct nameserver *s, enum nameserver_news news);
 
 struct nameservers {
     unsigned refs;
     struct list exchanges; /* under way */
     bool stopped;
+    nameserver_tell_fn *tell; /* NULL: nobody listens. From the loop; asks and ends nothing */
+    void *tell_arg;
     struct nameserver v[NAMESERVERS_MAX];
     int n;
 };
@@ -58,6 +69,11 @@ void nameservers_unref(struct nameservers *s); /* NULL is fine */
 enum rc nameservers_add(struct nameservers *s, const struct nameserver_cfg *cfg, struct diag *diag);
 /* Ends the questions under way (RC_CANCELED) and forgets the chains: nothing more is asked. */
 void nameservers_stop(struct nameservers *s);
+/* The news in words, for a log. Returns buf. */
+const char *nameserver_news_text(const struct nameserver *s, enum nameserver_news news, char *buf,
+                                 size_t cap);
+/* Counts a failure and keeps its words. */
+void nameserver_failed(struct nameserver *s, enum rc rc, const char *why);
 /* false: encrypted, but nobody checks who is at the other end (the operator is warned). */
 bool nameserver_is_checked(const struct nameserver *s);
 

@@ -158,7 +158,14 @@ unsigned node_udp(const struct node *n)
 {
     const struct connector_type *t = n->connector.type;
     unsigned now = t->udp != NULL ? t->udp(&n->connector) : t->flags;
+    if (n->no_udp_ms != 0 && loop_now_ms(n->loop) - n->no_udp_ms < NODE_UDP_AGAIN_MS)
+        return 0;
     return now & (CONNECTOR_UDP_FIXED | CONNECTOR_UDP_ANY);
+}
+
+void node_refused_udp(struct node *n)
+{
+    n->no_udp_ms = loop_now_ms(n->loop);
 }
 
 struct resolver *node_resolver(struct node *n)

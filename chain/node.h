@@ -41,7 +41,7 @@ struct node_cfg {
     void *bypassed_arg;
 };
 
-enum { NODE_ADDRS_MAX = 16 };
+enum { NODE_ADDRS_MAX = 16, NODE_UDP_AGAIN_MS = 60000 };
 
 struct node {
     unsigned refs;
@@ -61,6 +61,7 @@ struct node {
     struct resolver *resolver;         /* made when the address is a name */
     struct addr known[NODE_ADDRS_MAX]; /* what the name last resolved to, with port */
     int n_known;
+    uint64_t no_udp_ms;    /* when it last refused to carry datagrams at all; 0: never */
     uint32_t handshake_ms; /* of the last dial that opened: connect to open; 0: not known */
     bool
         eager; /* its relay server once confirmed a target before any payload (set by who saw it) */
@@ -76,6 +77,7 @@ bool node_is_direct(const struct node *n);
 /* The connector_flag bits that say how it carries UDP, as far as is known by now; 0: it can't. A
  * direct node: any, from one socket of ours. */
 unsigned node_udp(const struct node *n);
+void node_refused_udp(struct node *n); /* it is no candidate for datagrams for a minute */
 /* The node's resolver (bound and marked as the node says); NULL: no memory. */
 struct resolver *node_resolver(struct node *n);
 /* The same when hosts or nameservers were given, else NULL. */

@@ -28,7 +28,8 @@ struct question {
     bool refused;     /* some server said: no such name */
     bool all_refused; /* every one so far, with a lifetime of that no */
     uint32_t no_s;
-    enum rc rc; /* the first failure */
+    enum rc rc;      /* the first failure */
+    const char *why; /* in words: its server's */
     struct exchange *exchange;
     struct deferred deferred;
     char name[TARGET_NAME_MAX + 1];
@@ -91,8 +92,15 @@ static void end_without(struct question *q)
     else if (q->refused || q->rc == RC_OK)
         end(q, RC_NAME, "no nameserver knows an address", NULL, 0, 0);
     else
-        end(q, q->rc, q->rc == RC_TIMEOUT ? "no nameserver answers" : "the nameservers fail", NULL,
-            0, 0);
+        end(q, q->rc, q->why, NULL, 0, 0);
+}
+
+static void failed(struct question *q, enum rc rc, const char *why)
+{
+    if (q->rc != RC_OK)
+        return;
+    q->rc = rc;
+    q->why = why;
 }
 
 static bool next_server(struct question *q)
@@ -140,7 +148,7 @@ static void go_on(struct question *q)
                                    on_exchange, q);
         if (q->exchange != NULL)
             return;
-        q->rc = q->rc != RC_OK ? q->rc : RC_NOMEM;
+        failed(q, RC_NOMEM, "no memory for a question");
         q->all_refused = false;
         q->left = 0;
     }
@@ -170,11 +178,12 @@ static void note_no(struct question *q, const struct nameserver *s, const uint8_
 static void on_exchange(void *arg, enum rc rc, const uint8_t *answer, size_t n)
 {
     struct question *q = arg;
-    const struct nameserver *s = &q->set->list->v[q->server];
+    struct nameserver *s = &q->set->list->v[q->server];
     struct addr v[SET_ADDRS_MAX];
     struct dns_msg m = {.flags = 0};
     int found = 0;
     uint32_t ttl_s = 0;
+    const enum rc asked = rc;
     q->exchange = NULL;
     if (rc == RC_OK)
         rc = dns_parse(answer, n, &m);
@@ -190,9 +199,12 @@ static void on_exchange(void *arg, enum rc rc, const uint8_t *answer, size_t n)
         if (rcode == DNS_NXDOMAIN)
             q->left = 0;
     } else {
+        if (asked == RC_OK && rc != RC_OK)
+            nameserver_failed(s, rc, "a malformed answer");
+        else if (rc == RC_OK)
+            nameserver_failed(s, RC_PROTO, dns_rcode_text(rcode));
+        failed(q, rc != RC_OK ? rc : RC_PROTO, s->last.text);
         q->all_refused = false;
-        if (q->rc == RC_OK)
-            q->rc = rc != RC_OK ? rc : RC_PROTO;
         q->left = 0;
     }
     go_on(q);

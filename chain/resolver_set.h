@@ -22,7 +22,8 @@ void resolver_set_free(struct resolver_set *s); /* open questions end without a 
 uint32_t
 resolver_set_timeout_ms(const struct resolver_set *s); /* of all servers, one after another */
 
-/* families: as asked. v: port 0, of one family. why: static words. keep_ms: how long the answer,
+/* families: as asked. v: port 0, of one family. why: words
+ * that live as long as the set. keep_ms: how long the answer,
  * also a no, may be kept. */
 typedef void resolver_set_fn(void *arg, unsigned families, enum rc rc, const char *why,
                              const struct addr *v, int n, uint64_t keep_ms);

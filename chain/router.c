@@ -64,7 +64,10 @@ struct dial *router_dial_dgram(struct router *r, const struct dial_req *req, dia
 
 /* A question and its answer: no cone is needed, and a flow of its own takes the question along with
  * its request, where an association is waited for. */
-enum { DNS_PORT = 53 };
+bool target_is_dns(const struct target *t)
+{
+    return t->addr.port == 53;
+}
 
 /* One more piece of a route's text: the node if there is one choice, else the hop. */
 static size_t add_text(char *buf, size_t cap, size_t at, const struct hop *h,
@@ -117,12 +120,13 @@ enum rc router_udp_route(struct router *r, const struct target *t, struct udp_ro
         *ret_route = route;
         return RC_OK;
     }
-    if ((udp & (CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED)) == 0)
+    route.dns_tcp = udp == 0 && target_is_dns(t);
+    if (udp == 0 && !route.dns_tcp)
         return diag_set(diag, RC_UNSUPPORTED, "chain %s: hop %s can't carry UDP", r->chain->name,
                         r->chain->hops[depth - 1]->name);
     route.id = id != 0 ? id : 1;
-    route.fixed = (udp & CONNECTOR_UDP_ANY) == 0 ||
-                  ((udp & CONNECTOR_UDP_FIXED) != 0 && t->addr.port == DNS_PORT);
+    route.fixed =
+        (udp & CONNECTOR_UDP_ANY) == 0 || ((udp & CONNECTOR_UDP_FIXED) != 0 && target_is_dns(t));
     route.empty_apart = !route.fixed && (udp & CONNECTOR_UDP_FIXED) != 0;
     *ret_route = route;
     return RC_OK;

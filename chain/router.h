@@ -45,6 +45,7 @@ struct dial_req {
                              router_udp_route() told. Empty: the target */
     struct addr client;   /* family 0: unknown */
     bool one;             /* UDP: an empty target is not "anybody" but what the node forwards to */
+    bool udp_only;        /* no stream instead of datagrams, also for DNS */
     bool v6_only, v4_only;
 };
 
@@ -52,6 +53,7 @@ struct dial_result {
     enum rc rc;
     struct diag diag;      /* the reason, when rc is not RC_OK: of the first address really tried */
     bool direct;           /* no hop was used */
+    bool dns_tcp;          /* the chain can't carry UDP: these are DNS questions over TCP */
     char route[200];       /* "node-0@192.0.2.1:443 > node-1@..." or "direct" */
     uint64_t handshake_ms; /* time from the first packet to open */
     struct node *node;     /* last hop's node, NULL when direct: valid during the call */
@@ -63,6 +65,8 @@ typedef void dial_dgram_fn(void *arg, struct dgram *d, const struct dial_result 
 
 struct dial *router_dial(struct router *r, const struct dial_req *req, dial_done_fn *done,
                          void *arg);
+/* Where the chain can't carry datagrams, those to port 53 go over TCP through it as DNS questions
+ * (RFC 7766); the owner of the flow should say so. */
 struct dial *router_dial_dgram(struct router *r, const struct dial_req *req, dial_dgram_fn *done,
                                void *arg);
 void dial_cancel(struct dial *d); /* done is not called */
@@ -75,6 +79,7 @@ struct udp_route {
     bool fixed;       /* one flow per destination: all that the carrier can, or DNS */
     bool empty_apart; /* not fixed, and an empty datagram can only go by a flow of its destination
                          (wire-protocols 4.6) */
+    bool dns_tcp;     /* fixed, and over TCP: no hop can carry it otherwise */
     char route[200];  /* as above */
 };
 enum rc router_udp_route(struct router *r, const struct target *t, struct udp_route *ret_route,

@@ -33,7 +33,7 @@ struct front {
     const char *handler; /* name, for the log */
     struct conn *conns;
     uint32_t header_ms, idle_ms, reply_grace_ms;
-    bool ending;
+    bool ending, told_dns_tcp;
     struct deferred deferred;
 };
 

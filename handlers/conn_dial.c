@@ -172,6 +172,8 @@ static void on_dialled_dgram(void *arg, struct dgram *d, const struct dial_resul
     struct conn *c = arg;
     c->dial = NULL;
     memcpy(c->report.route, res->route, sizeof c->report.route);
+    if (d && res->dns_tcp)
+        report_dns_over_tcp(&c->report, &c->front->told_dns_tcp);
     if (res->rc == RC_UNSUPPORTED && each_by_itself(c))
         c->ops->dialled_dgram(c, NULL, RC_OK, "");
     else

@@ -163,12 +163,12 @@ static void keep(struct question *q, const uint8_t *answer, size_t n)
 
 static void tell_silence(struct dns_front *f, const struct question *q, enum rc rc)
 {
-    const char *at = q->picked >= 0 ? f->upstreams->v[q->picked].text : "none";
+    const struct nameserver *s = q->picked >= 0 ? &f->upstreams->v[q->picked] : NULL;
     log_write(f->silent ? LOG_DEBUG : LOG_WARN,
               (struct log_field[]){F_STR("kind", "handler"), F_STR("service", f->setup.service),
                                    F_STR("handler", "dns"), LOG_END},
-              "no upstream answers (last asked: %s: %s); clients are told SERVFAIL", at,
-              rc_name(rc));
+              "no upstream answers (the last one: %s); clients are told SERVFAIL",
+              s != NULL && s->last.rc == rc ? s->last.text : rc_name(rc));
     f->silent = true;
 }
 
@@ -356,6 +356,16 @@ static enum rc add_machine(struct dns_front *f, struct diag *diag)
     return rc == RC_OK && f->upstreams->n == 0 ? add_upstream(f, "127.0.0.1:53", diag) : rc;
 }
 
+static void on_news(void *arg, const struct nameserver *s, enum nameserver_news news)
+{
+    const struct dns_front *f = arg;
+    char text[240];
+    log_write(LOG_WARN,
+              (struct log_field[]){F_STR("kind", "handler"), F_STR("service", f->setup.service),
+                                   F_STR("handler", "dns"), LOG_END},
+              "%s", nameserver_news_text(s, news, text, sizeof(text)));
+}
+
 static enum rc init(struct handler *h, const struct handler_setup *setup, struct diag *diag)
 {
     struct dns_front *f = calloc(1, sizeof(*f));
@@ -378,6 +388,8 @@ static enum rc init(struct handler *h, const struct handler_setup *setup, struct
     f->forwarder = f->own != NULL ? f->own : setup->forwarder;
     if (f->upstreams == NULL || f->answers == NULL || f->forwarder == NULL)
         return diag_set(diag, RC_NOMEM, "no memory");
+    f->upstreams->tell = on_news;
+    f->upstreams->tell_arg = f;
     if (setup->forwarder != NULL)
         return add_forwarded(f, diag);
     enum rc rc = RC_OK;
@@ -403,6 +415,8 @@ static void done(struct handler *h)
     if (f == NULL)
         return;
     dns_clients_done(&f->clients);
+    if (f->upstreams != NULL)
+        f->upstreams->tell = NULL;
     nameservers_unref(f->upstreams);
     answers_free(f->answers);
     forwarder_free(f->own);

@@ -52,6 +52,24 @@ void report_connected(const struct report *r)
     log_write(LOG_DEBUG, f, "%s <-> %s", client, target);
 }
 
+void report_dns_over_tcp(const struct report *r, bool *told)
+{
+    struct log_field f[16];
+    char client[ADDR_TEXT_MAX], target[TARGET_TEXT_MAX];
+    int n;
+
+    if (*told || !log_wants(LOG_WARN))
+        return;
+    *told = true;
+    addr_format(&r->client, client, sizeof client);
+    target_format(&r->target, target, sizeof target);
+    n = fields(r, f, client, target);
+    f[n] = LOG_END;
+    log_write(LOG_WARN, f,
+              "the chain can't carry UDP: DNS questions go over TCP through it, other datagrams "
+              "are refused");
+}
+
 void report_ended(const struct report *r, const struct splice_result *res)
 {
     struct log_field f[16];

@@ -27,6 +27,8 @@ void report_init(struct report *r, const char *service, const char *handler, con
                  const struct addr *client, uint64_t now_ms);
 /* "client <-> target" at debug. */
 void report_connected(const struct report *r);
+/* "the chain can't carry UDP: DNS goes over TCP": at warn, once per told. */
+void report_dns_over_tcp(const struct report *r, bool *told);
 /* "client >-< target", bytes, duration, route and, when it was no clean end, the reason: at info.
  */
 void report_ended(const struct report *r, const struct splice_result *res);

@@ -33,7 +33,7 @@ struct tun_handler {
     struct handler_setup setup;
     struct tungo_handler_cfg *cfg;
     struct tun_conn *conns; /* every TCP flow and datagram flow */
-    bool ending, told_of_loop;
+    bool ending, told_of_loop, told_dns_tcp;
     struct deferred deferred;
 };
 

@@ -44,6 +44,8 @@ static void on_dgram(void *arg, struct dgram *d, const struct dial_result *res)
     memcpy(c->report.route, res->route, sizeof c->report.route);
     if (d) {
         report_connected(&c->report);
+        if (res->dns_tcp)
+            report_dns_over_tcp(&c->report, &c->h->told_dns_tcp);
         tungo_udp_ready(c->h->setup.tungo, c->ud, d, RC_OK);
         return; /* on_udp_gone ends the conn */
     }

@@ -136,6 +136,13 @@ bool dns_same_question(const struct dns_msg *a, const struct dns_msg *b)
     return a->type == b->type && a->class == b->class && strcasecmp(a->name, b->name) == 0;
 }
 
+const char *dns_rcode_text(unsigned rcode)
+{
+    static const char *const text[] = {"NOERROR",  "FORMERR", "SERVFAIL",
+                                       "NXDOMAIN", "NOTIMP",  "REFUSED"};
+    return rcode < sizeof(text) / sizeof(text[0]) ? text[rcode] : "an error";
+}
+
 /* ---------------------------------------------------------------- records */
 
 enum rc dns_walk_start(struct dns_walk *w, const void *buf, size_t len, const struct dns_msg *msg)

@@ -145,6 +145,9 @@ enum rc dns_format_answer(const void *query, const struct dns_msg *msg, enum dns
                           const struct addr *v, int n, uint32_t ttl_s, void *buf, size_t cap,
                           size_t *ret_n);
 
+/* "SERVFAIL", "REFUSED" ...; "an error" for those without a name. */
+const char *dns_rcode_text(unsigned rcode);
+
 /* Can the text be a name on the wire? */
 bool dns_name_is_valid(const char *name);
 

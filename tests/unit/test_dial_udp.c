@@ -332,7 +332,7 @@ START_TEST(test_association_behind_a_hop_is_refused)
     add_node(add_hop(c, "hop-1"), "b", "127.0.0.1", second.port, &dialer_tcp, &connector_socks5,
              cfg);
     struct router *r = router_for(c);
-    ck_assert_int_eq(dial_to(r, NULL, true), RC_DENIED);
+    ck_assert_int_eq(dial_to(r, NULL, true), RC_UNSUPPORTED);
     router_free(r);
     chain_unref(c);
     unserve(&first);
@@ -467,8 +467,9 @@ START_TEST(test_udp_route)
 {
     struct diag diag = {.rc = RC_OK};
     struct udp_route a, b;
-    struct target t, u, any = {.name = ""};
+    struct target t, u, web, any = {.name = ""};
     world_start();
+    ck_assert(target_parse("192.0.2.1:443", &web));
     ck_assert(target_parse("192.0.2.1:53", &t) && target_parse("10.0.0.1:53", &u));
     struct router *r = router_for(NULL);
     ck_assert_int_eq(router_udp_route(r, &t, &a, &diag), RC_OK);
@@ -491,7 +492,9 @@ START_TEST(test_udp_route)
         ck_assert_int_eq(router_udp_route(r, &u, &b, &diag), RC_OK);
         ck_assert_uint_eq(b.id, 0); /* the hop's rule */
         add_node(add_hop(c, "hop-1"), "x", "127.0.0.1", 1, &dialer_tcp, &connector_socks4, NULL);
-        ck_assert_int_eq(router_udp_route(r, &t, &a, &diag), RC_UNSUPPORTED);
+        ck_assert_int_eq(router_udp_route(r, &t, &a, &diag), RC_OK);
+        ck_assert(a.dns_tcp && a.fixed);
+        ck_assert_int_eq(router_udp_route(r, &web, &a, &diag), RC_UNSUPPORTED);
         ck_assert_msg(strstr(diag.text, "hop-1") != NULL, "%s", diag.text);
         diag.rc = RC_OK;
         router_free(r);
