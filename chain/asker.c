@@ -5,6 +5,7 @@
  * that (core/os.h). So connect() puts the right socket in the place of the first one.
  */
 #include "chain/asker.h"
+#include "core/host/uplink.h"
 #include "core/loop.h"
 #include <ares.h>
 #include <errno.h>
@@ -29,6 +30,7 @@ struct asker {
     struct timer clock;
     uint64_t looked_ms;
     struct timespec changed;
+    uint32_t epoch; /* of the network, when the channel was made */
 };
 
 struct question {
@@ -225,9 +227,12 @@ void asker_free(struct asker *a)
     free(a);
 }
 
-/* Is the channel's resolv.conf another one by now? Looked at once a second at most. */
+/* Are the channel's sockets bound to what is not there any more, or is its resolv.conf another one
+ * by now? The file is looked at once a second at most. */
 static bool has_changed(struct asker *a)
 {
+    if (a->interface[0] && a->epoch != uplink_epoch())
+        return true;
     uint64_t now = loop_now_ms(a->loop);
     if (a->servers != NULL || now - a->looked_ms < LOOK_AGAIN_MS)
         return false;
@@ -247,6 +252,7 @@ static int make_channel(struct asker *a)
     (void)stat(a->resolv_path, &st);
     a->changed = st.st_mtim;
     a->looked_ms = loop_now_ms(a->loop);
+    a->epoch = uplink_epoch();
     char lookups[] = "b"; /* the hosts file is read by chain/hosts.c */
     struct ares_options o = {.timeout = (int)a->try_ms,
                              .tries = TRIES,

@@ -1,5 +1,6 @@
-/* chain/bindcache.h - what an interface list means, remembered for a second: asking the kernel for
- * all addresses costs 13 us and more with every connection.
+/* chain/bindcache.h - what an interface list means, remembered until the network changes (where
+ * nobody watches it: for a second): asking the kernel for all addresses costs 13 us and more with
+ * every connection.
  *
  * Embedded next to its sockopts, zeroed at start. Who finds a remembered choice wrong (an address
  * that has gone) drops it and asks again.
@@ -13,7 +14,8 @@ enum { BIND_CHOICES_MAX = 8 };
 
 struct bind_cache {
     struct {
-        uint64_t until_ms; /* 0: nothing is known */
+        uint64_t until_ms; /* 0: nothing is known; UINT64_MAX: as long as the epoch holds */
+        uint32_t epoch;    /* uplink_epoch() when it was asked for */
         struct bind_choice v[BIND_CHOICES_MAX];
         int n;
     } families[2]; /* for global destinations: IPv4, IPv6 */

@@ -1,12 +1,9 @@
 /* core/os.c - sockets as cgost wants them. See os.h. */
 #include "core/os.h"
+#include "core/host/netns.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
-#include <limits.h>
-#include <net/if.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,189 +34,22 @@ uint64_t os_raise_fd_limit(void)
     return r.rlim_cur;
 }
 
-/* ---------------------------------------------------------------- interface lists */
-
-/* The device that owns a local address. */
-static bool device_of(const struct ifaddrs *all, const struct addr *ip, char device[static 16])
-{
-    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-        struct addr a;
-
-        if (!i->ifa_addr ||
-            (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
-            continue;
-        a = addr_from_sockaddr(i->ifa_addr);
-        if (addr_same_ip(&a, ip)) {
-            snprintf(device, 16, "%s", i->ifa_name);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The device of the IPv4 default route with the lowest metric that is no TUN (those are us, or a
- * tunnel like us). */
-static bool default_device(char device[static 16])
-{
-    FILE *f = fopen("/proc/net/route", "re");
-    char line[256], name[17], path[64];
-    unsigned best = UINT_MAX;
-    bool found = false;
-
-    if (!f)
-        return false;
-    while (fgets(line, sizeof line, f)) {
-        unsigned dest, gw, flags, ref, use, metric, mask;
-
-        if (sscanf(line, "%16s %x %x %x %u %u %u %x", name, &dest, &gw, &flags, &ref, &use, &metric,
-                   &mask) != 8 ||
-            dest || mask || metric >= best || strlen(name) >= 16)
-            continue;
-        snprintf(path, sizeof path, "/sys/class/net/%s/tun_flags", name);
-        if (!access(path, F_OK))
-            continue;
-        best = metric;
-        memcpy(device, name, strlen(name) + 1);
-        found = true;
-    }
-    fclose(f);
-    return found;
-}
-
-/* The choices of one item. Returns how many were added; -1 when the item names nothing that exists.
- */
-static int expand_item(const struct ifaddrs *all, const char *item, bool strict,
-                       const struct addr *to, struct bind_choice *v, int cap)
-{
-    struct addr ip;
-    char device[16];
-    int n = 0;
-    bool known = false, any_family = !to->family;
-
-    if (!strcmp(item, "auto")) {
-        if (!default_device(device))
-            return -1;
-        item = device;
-    }
-    if (addr_parse_ip(item, strlen(item), &ip)) {
-        if (!any_family && ip.family != to->family)
-            return 0;
-        v[0] = (struct bind_choice){.local = ip, .strict = strict};
-        (void)device_of(all, &ip, v[0].device);
-        return 1;
-    }
-    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-        struct addr a;
-
-        if (strcmp(i->ifa_name, item) != 0)
-            continue;
-        known = true;
-        if (!i->ifa_addr ||
-            (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
-            continue;
-        a = addr_from_sockaddr(i->ifa_addr);
-        a.port = 0;
-        if ((!any_family && a.family != to->family) || n == cap ||
-            (addr_is_link_local(&a) && a.family == AF_INET6 && to->family &&
-             !addr_is_link_local(to)))
-            continue;
-        v[n] = (struct bind_choice){.local = a, .strict = strict};
-        snprintf(v[n].device, sizeof v[n].device, "%.15s", item);
-        n++;
-    }
-    if (!known)
-        return -1;
-    if (!n && any_family && cap) { /* no address yet: the device alone */
-        v[0] = (struct bind_choice){.strict = strict};
-        snprintf(v[0].device, sizeof v[0].device, "%.15s", item);
-        n = 1;
-    }
-    return n;
-}
-
-enum rc os_bind_choices(const struct sockopts *so, const struct addr *to, struct bind_choice *v,
-                        int cap, int *ret_n, struct diag *diag)
-{
-    const char *p = so ? so->interface : NULL;
-    struct ifaddrs *all;
-    struct diag why = {.rc = RC_OK}; /* counts only when nothing else is there */
-    int n = 0;
-
-    *ret_n = 0;
-    if (!p || !*p)
-        return RC_OK;
-    if (getifaddrs(&all))
-        return diag_errno(diag, errno, "getifaddrs");
-    while (*p && n < cap) {
-        char item[128];
-        size_t len, used;
-        bool strict;
-        int k;
-
-        p += strspn(p, " ");
-        len = used = strcspn(p, ",");
-        while (used && (p[used - 1] == ' '))
-            used--;
-        strict = used && p[used - 1] == '!';
-        if (strict)
-            used--;
-        snprintf(item, sizeof item, "%.*s", (int)used, p);
-        p += len + (p[len] == ',');
-        if (!item[0])
-            continue;
-        k = expand_item(all, item, strict, to, v + n, cap - n);
-        if (k < 0) {
-            diag_set(&why, RC_SYS, "interface %s: no such network interface or address", item);
-            if (strict)
-                break;
-            continue;
-        }
-        n += k;
-    }
-    freeifaddrs(all);
-    if (!n) {
-        diag_set(&why, RC_UNREACH_NET, "interface %s: no address of the destination's family",
-                 so->interface);
-        return diag_set(diag, why.rc, "%s", why.text);
-    }
-    *ret_n = n;
-    return RC_OK;
-}
-
 /* ---------------------------------------------------------------- sockets */
-
-static int enter_netns(const char *name, struct diag *diag, int *ret_back)
-{
-    char path[PATH_MAX];
-    int back, ns;
-
-    snprintf(path, sizeof path, *name == '/' ? "%s" : "/run/netns/%s", name);
-    back = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    ns = open(path, O_RDONLY | O_CLOEXEC);
-    if (back < 0 || ns < 0 || setns(ns, CLONE_NEWNET)) {
-        diag_errno(diag, errno, "netns %s", name);
-        os_close(back);
-        os_close(ns);
-        return -1;
-    }
-    os_close(ns);
-    *ret_back = back;
-    return 0;
-}
 
 static int socket_in(const char *netns, int family, int type, struct diag *diag)
 {
-    int fd, back = -1;
+    struct netns_visit visit = {-1};
 
-    if (netns && *netns && enter_netns(netns, diag, &back))
+    if (netns_enter(netns, &visit, diag) != RC_OK) {
+        errno = ENETUNREACH; /* until it is there nothing leaves by it */
         return -1;
-    fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    }
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         diag_errno(diag, errno, "socket");
-    if (back >= 0) {
-        BUG_ON(setns(back, CLONE_NEWNET) != 0); /* we could enter, so we can go back */
-        os_close(back);
-    }
+    int keep = errno;
+    netns_leave(&visit);
+    errno = keep;
     return fd;
 }
 

@@ -12,8 +12,8 @@
 
 /* How our own sockets leave the machine (gost-config.md 7.5). Strings are borrowed. */
 struct sockopts {
-    const char *interface; /* comma list of names and local IPs, '!' = strict, "auto"; NULL or "":
-                              no binding */
+    const char *interface; /* comma list of names and local IPs, '!' = strict; "auto": the device of
+                              the default route (core/host/uplink.h); NULL or "": no binding */
     uint32_t mark;         /* SO_MARK, 0: none */
     const char *netns;     /* name or path; NULL: ours */
 };
@@ -24,8 +24,9 @@ struct bind_choice {
     char device[16];   /* "": none */
     bool strict;
 };
-/* Expands so->interface for a destination; at most cap choices, tried in order. RC_OK with 0
- * choices: no binding asked. */
+/* Expands so->interface for a destination; at most cap choices, tried in order, those whose link is
+ * down last. RC_OK with 0 choices: no binding asked. RC_UNREACH_NET: nothing of the list is there
+ * now. (core/os_bind.c) */
 enum rc os_bind_choices(const struct sockopts *so, const struct addr *to, struct bind_choice *v,
                         int cap, int *ret_n, struct diag *diag);
 

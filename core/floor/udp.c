@@ -1,10 +1,11 @@
 /* core/floor/udp.c - UDP sockets of the kernel as a dgram. See udp.h.
  *
  * Up to four sockets, each made when first needed: per address family, and for destinations that
- * are global (bound to the device asked for) or not (os_socket_for() leaves those unbound). The
- * descriptors are edge-triggered: `readable` remembers the last edge until a call says EAGAIN.
+ * are global (bound to the device asked for) or not (os_socket_for() leaves those unbound).
  */
 #include "core/floor/udp.h"
+#include "core/floor/udp_socket.h"
+#include "core/host/uplink.h"
 #include "core/stream.h"
 #include <errno.h>
 #include <linux/errqueue.h>
@@ -22,17 +23,9 @@
 
 enum {
     SOCKETS = 4,
-    CHOICES = 8,
     TROUBLES = 4,       /* remembered; older ones are forgotten */
     SEGMENTS_MAX = 64,  /* of one UDP_SEGMENT send on every kernel that has it */
     PAYLOAD_MAX = 65507 /* of one send, over IPv4 */
-};
-
-struct socket {
-    struct hotfd hot;
-    struct udp *udp;
-    bool mapped; /* an IPv6 socket that also takes IPv4, as mapped addresses */
-    bool readable, errors, gro_asked, gro, no_segment;
 };
 
 struct trouble {
@@ -44,16 +37,17 @@ struct udp {
     struct dgram dgram;
     struct sockopts so;
     char *interface, *netns; /* copies behind so */
-    struct socket socket[SOCKETS];
+    struct udp_socket socket[SOCKETS];
     unsigned turn; /* whom recv asks first */
     bool given;    /* by udp_dgram_fd(): only socket[0] */
     struct trouble trouble[TROUBLES];
     unsigned troubles;
+    bool trouble_new; /* met while sending: the owner shall look, though nothing was received */
 };
 
 static void on_hot(struct hotfd *h, unsigned ready)
 {
-    struct socket *s = (struct socket *)((char *)h - offsetof(struct socket, hot));
+    struct udp_socket *s = (struct udp_socket *)((char *)h - offsetof(struct udp_socket, hot));
     struct udp *u = s->udp;
 
     if (ready & (HOT_IN | HOT_HUP))
@@ -63,62 +57,21 @@ static void on_hot(struct hotfd *h, unsigned ready)
     dgram_wake(&u->dgram);
 }
 
-/* --- sockets */
-
-static enum rc register_socket(struct udp *u, struct socket *s, int fd, int family)
-{
-    int one = 1;
-
-    /* what a target refuses is told to the client; without it the flow works all the same */
-    (void)setsockopt(fd, SOL_IP, IP_RECVERR, &one, sizeof one);
-    if (family == AF_INET6)
-        (void)setsockopt(fd, SOL_IPV6, IPV6_RECVERR, &one, sizeof one);
-    return hotfd_add(u->dgram.loop, &s->hot, fd, on_hot);
-}
-
-static enum rc make_socket(struct udp *u, struct socket *s, const struct addr *to)
-{
-    struct bind_choice choice[CHOICES];
-    int n = 0, fd = -1;
-    enum rc rc = os_bind_choices(&u->so, to, choice, CHOICES, &n, NULL);
-
-    if (rc != RC_OK)
-        return rc;
-    rc = RC_UNREACH_NET;
-    for (int i = 0; i < (n ? n : 1) && fd < 0; i++)
-        rc = os_socket_for(SOCK_DGRAM, to, &u->so, n ? &choice[i] : NULL, &fd, NULL);
-    if (rc != RC_OK)
-        return rc;
-    rc = register_socket(u, s, fd, to->family);
-    if (rc != RC_OK)
-        os_close(fd);
-    return rc;
-}
-
-/* NULL: there is none for such a target. */
-static struct socket *socket_to(struct udp *u, const struct addr *to)
-{
-    if (u->given)
-        return &u->socket[0];
-    bool apart = u->so.interface && u->so.interface[0] && !addr_is_global(to);
-    struct socket *s = &u->socket[(to->family == AF_INET6 ? 2 : 0) + apart];
-    if (s->hot.fd >= 0)
-        return s;
-    return make_socket(u, s, to) == RC_OK ? s : NULL;
-}
-
 /* --- errors about single targets */
 
-static enum rc meaning(const struct sock_extended_err *e)
+static enum rc meaning(int err)
 {
-    switch (e->ee_errno) {
+    switch (err) {
     case ECONNREFUSED:
         return RC_REFUSED;
     case ENETUNREACH:
         return RC_UNREACH_NET;
     case EHOSTUNREACH:
         return RC_UNREACH_HOST;
-    case EACCES: /* ICMPv6 administratively prohibited */
+    case EHOSTDOWN:
+        return RC_UNREACH_HOST;
+    case EACCES: /* ICMPv6 administratively prohibited, or a route of ours that says so */
+    case EPERM:  /* our own firewall */
         return RC_DENIED;
     default: /* EMSGSIZE: the kernel cuts the next one by itself */
         return RC_OK;
@@ -127,6 +80,10 @@ static enum rc meaning(const struct sock_extended_err *e)
 
 static void note_trouble(struct udp *u, struct addr about, enum rc why)
 {
+    for (unsigned i = 0; i < u->troubles; i++) {
+        if (u->trouble[i].why == why && addr_equal(&u->trouble[i].about, &about))
+            return;
+    }
     if (u->troubles == TROUBLES) {
         memmove(u->trouble, u->trouble + 1, sizeof u->trouble - sizeof u->trouble[0]);
         u->troubles--;
@@ -134,7 +91,15 @@ static void note_trouble(struct udp *u, struct addr about, enum rc why)
     u->trouble[u->troubles++] = (struct trouble){about, why};
 }
 
-static void drain_errors(struct udp *u, struct socket *s)
+/* Met while sending, so no event would come. */
+static void tell_trouble(struct udp *u, const struct addr *about, enum rc why)
+{
+    note_trouble(u, *about, why);
+    u->trouble_new = true;
+    dgram_wake(&u->dgram);
+}
+
+static void drain_errors(struct udp *u, struct udp_socket *s)
 {
     _Alignas(struct cmsghdr) char control[256];
     struct sockaddr_storage ss;
@@ -161,7 +126,7 @@ static void drain_errors(struct udp *u, struct socket *s)
                 continue;
             memcpy(&e, CMSG_DATA(c), sizeof e);
             if (e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6) {
-                enum rc why = meaning(&e);
+                enum rc why = meaning((int)e.ee_errno);
                 if (why != RC_OK && m.msg_namelen >= sizeof(sa_family_t))
                     note_trouble(u, addr_unmap(addr_from_sockaddr((struct sockaddr *)&ss)), why);
             }
@@ -183,6 +148,33 @@ static enum rc udp_trouble(struct dgram *d, struct target *ret_about, enum rc *r
     return RC_OK;
 }
 
+/* --- sockets */
+
+static bool is_bound(const struct udp *u)
+{
+    return u->so.interface && u->so.interface[0];
+}
+
+/* NULL: there is no way to such a target now; why is noted. */
+static struct udp_socket *socket_to(struct udp *u, const struct addr *to)
+{
+    bool bound = is_bound(u);
+
+    if (u->given)
+        return &u->socket[0];
+    bool apart = bound && !addr_is_global(to);
+    struct udp_socket *s = &u->socket[(to->family == AF_INET6 ? 2 : 0) + apart];
+    enum rc rc = RC_OK;
+    if (s->hot.fd < 0)
+        rc = udp_socket_open(s, u->dgram.loop, &u->so, to, on_hot, NULL);
+    else if (bound && s->epoch != uplink_epoch())
+        rc = udp_socket_renew(s, u->dgram.loop, &u->so, to, on_hot, NULL);
+    if (rc == RC_OK)
+        return s;
+    tell_trouble(u, to, rc == RC_UNREACH_NET ? rc : RC_UNREACH_HOST);
+    return NULL;
+}
+
 /* --- sending */
 
 static bool is_about_somebody_else(int err)
@@ -192,7 +184,7 @@ static bool is_about_somebody_else(int err)
 }
 
 /* 0 or errno. An error that an earlier message left on the socket is taken off by asking again. */
-static int send_once(struct socket *s, const struct addr *to, const void *data, size_t n,
+static int send_once(struct udp_socket *s, const struct addr *to, const void *data, size_t n,
                      size_t segment)
 {
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))] = {0};
@@ -223,20 +215,36 @@ static int send_once(struct socket *s, const struct addr *to, const void *data, 
     }
 }
 
-static struct socket *way_to(struct udp *u, const struct target *to)
+/* The same; where the socket turns out to be bound to what is not there any more, by a new one. */
+static int send_to(struct udp *u, struct udp_socket *s, const struct addr *to, const void *data,
+                   size_t n, size_t segment)
+{
+    int err = send_once(s, to, data, n, segment);
+    bool stale = err == ENODEV || err == ENXIO || err == EADDRNOTAVAIL || err == EINVAL;
+
+    if (stale && is_bound(u) && !u->given && segment == 0 &&
+        udp_socket_renew(s, u->dgram.loop, &u->so, to, on_hot, NULL) == RC_OK && s->hot.fd >= 0)
+        err = send_once(s, to, data, n, 0);
+    enum rc why = err != 0 ? meaning(err) : RC_OK;
+    if (why != RC_OK)
+        tell_trouble(u, to, why);
+    return err;
+}
+
+static struct udp_socket *way_to(struct udp *u, const struct target *to)
 {
     if (target_is_name(to) || to->addr.family == 0 || to->addr.port == 0)
         return NULL;
-    struct socket *s = socket_to(u, &to->addr);
+    struct udp_socket *s = socket_to(u, &to->addr);
     return s && s->hot.fd >= 0 ? s : NULL;
 }
 
 static enum rc udp_send(struct dgram *d, const struct target *to, const void *data, size_t n)
 {
     struct udp *u = (struct udp *)d;
-    struct socket *s = way_to(u, to);
+    struct udp_socket *s = way_to(u, to);
 
-    if (!s || send_once(s, &to->addr, data, n, 0) != 0)
+    if (!s || send_to(u, s, &to->addr, data, n, 0) != 0)
         return RC_AGAIN; /* this one is lost, the next may have a way */
     return RC_OK;
 }
@@ -245,7 +253,7 @@ static enum rc udp_send_burst(struct dgram *d, const struct target *to, const vo
                               size_t segment)
 {
     struct udp *u = (struct udp *)d;
-    struct socket *s = way_to(u, to);
+    struct udp_socket *s = way_to(u, to);
     const char *at = data;
 
     if (!s) {
@@ -258,13 +266,13 @@ static enum rc udp_send_burst(struct dgram *d, const struct target *to, const vo
     while (n > 0) {
         size_t most = s->no_segment ? segment : segment * many;
         size_t take = n < most ? n : most;
-        int err = send_once(s, &to->addr, at, take, take > segment ? segment : 0);
+        int err = send_to(u, s, &to->addr, at, take, take > segment ? segment : 0);
 
         if (err != 0 && take > segment && (err == EIO || err == EINVAL || err == EMSGSIZE)) {
             /* no such option here, or the way's MTU is below the segment: one by one */
             s->no_segment = s->no_segment || err != EMSGSIZE;
             take = segment;
-            err = send_once(s, &to->addr, at, take, 0);
+            err = send_to(u, s, &to->addr, at, take, 0);
         }
         if (err != 0)
             d->dropped += (take + segment - 1) / segment;
@@ -278,7 +286,7 @@ static enum rc udp_send_burst(struct dgram *d, const struct target *to, const vo
 
 /* Bytes, or -1 with errno. segment: what the kernel joined has that many bytes each, 0: one
  * message. */
-static ssize_t recv_once(struct socket *s, void *buf, size_t cap, size_t *ret_segment,
+static ssize_t recv_once(struct udp_socket *s, void *buf, size_t cap, size_t *ret_segment,
                          struct addr *ret_from)
 {
     _Alignas(struct cmsghdr) char control[64];
@@ -313,7 +321,7 @@ static enum rc recv_any(struct udp *u, void *buf, size_t cap, size_t *ret_n, siz
     struct addr from;
 
     for (unsigned i = 0; i < SOCKETS; i++) {
-        struct socket *s = &u->socket[(u->turn + i) % SOCKETS];
+        struct udp_socket *s = &u->socket[(u->turn + i) % SOCKETS];
 
         if (s->hot.fd < 0)
             continue;
@@ -335,6 +343,7 @@ static enum rc recv_any(struct udp *u, void *buf, size_t cap, size_t *ret_n, siz
         }
     }
     u->turn++;
+    u->trouble_new = false;
     return RC_AGAIN;
 }
 
@@ -353,7 +362,7 @@ static enum rc udp_recv_burst(struct dgram *d, void *buf, size_t cap, size_t *re
     int one = 1;
 
     for (int i = 0; i < SOCKETS; i++) {
-        struct socket *s = &u->socket[i];
+        struct udp_socket *s = &u->socket[i];
         if (s->hot.fd >= 0 && !s->gro_asked) {
             s->gro_asked = true;
             s->gro = setsockopt(s->hot.fd, SOL_UDP, UDP_GRO, &one, sizeof one) == 0;
@@ -370,8 +379,10 @@ static unsigned udp_ready(struct dgram *d, unsigned wish)
     struct udp *u = (struct udp *)d;
     unsigned ready = wish & (STREAM_OUT | STREAM_OPEN); /* sending never waits */
 
+    if (u->trouble_new)
+        ready |= wish & STREAM_IN;
     for (int i = 0; i < SOCKETS; i++) {
-        const struct socket *s = &u->socket[i];
+        const struct udp_socket *s = &u->socket[i];
         if (s->hot.fd >= 0 && (s->readable || s->errors))
             ready |= wish & STREAM_IN;
     }
@@ -393,13 +404,8 @@ static void udp_destroy(struct dgram *d)
 {
     struct udp *u = (struct udp *)d;
 
-    for (int i = 0; i < SOCKETS; i++) {
-        int fd = u->socket[i].hot.fd;
-        if (fd >= 0) {
-            hotfd_remove(&u->socket[i].hot);
-            os_close(fd);
-        }
-    }
+    for (int i = 0; i < SOCKETS; i++)
+        udp_socket_close(&u->socket[i]);
     free(u->interface);
     free(u->netns);
     u->interface = u->netns = NULL;
@@ -470,7 +476,7 @@ struct dgram *udp_dgram_fd(struct loop *loop, int fd)
     (void)os_local_addr(fd, &local); /* stays of no family: then it is not IPv6 */
     if (local.family == AF_INET6 && getsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &only6, &len) == 0)
         u->socket[0].mapped = !only6;
-    if (register_socket(u, &u->socket[0], fd, local.family) != RC_OK) {
+    if (udp_socket_adopt(&u->socket[0], loop, fd, local.family, on_hot) != RC_OK) {
         os_close(fd);
         u->socket[0].hot.fd = -1;
         dgram_close(&u->dgram);

@@ -1,4 +1,4 @@
-/* core/host/route.h - routes of the kernel, journalled; which device the default route leaves by.
+/* core/host/route.h - routes of the kernel, journalled.
  *
  * Errors as core/host/netlink.h.
  */
@@ -34,10 +34,5 @@ enum rc route_remove(struct netlink *nl, const struct route *r, struct diag *dia
  * RC_UNREACH_NET and the like: there is none. Only asks. */
 enum rc route_lookup(struct netlink *nl, const struct addr *to, int index, uint32_t mark,
                      struct route *ret_r, struct diag *diag);
-
-/* The default route of lowest metric in the main table that does not leave by device `except` (0:
- * any). RC_UNREACH_NET: there is none. */
-enum rc route_default(struct netlink *nl, int family, int except, struct route *ret_r,
-                      struct diag *diag);
 
 #endif

@@ -196,26 +196,6 @@ START_TEST(test_netns_visit_leads_back)
 }
 END_TEST
 
-START_TEST(test_default_route_is_the_best_one_of_another_device)
-{
-    struct netlink nl;
-    struct route r;
-
-    ck_assert_int_eq(netlink_open(&nl, NULL, &diag), RC_OK);
-    shell("ip addr add 172.30.0.2/24 dev far; ip route add default via 172.30.0.1 metric 50");
-    ck_assert_int_eq(route_default(&nl, AF_INET, 0, &r, &diag), RC_OK);
-    ck_assert_int_eq(r.index, (int)if_nametoindex("out"));
-    ck_assert(addr_same_ip(&r.gateway, &(struct addr){.family = AF_INET, .ip = {172, 31, 0, 1}}));
-    ck_assert_int_eq(route_default(&nl, AF_INET, r.index, &r, &diag), RC_OK);
-    ck_assert_int_eq(r.index, (int)if_nametoindex("far"));
-    ck_assert_uint_eq(r.metric, 50);
-    ck_assert_int_eq(route_default(&nl, AF_INET6, 0, &r, &diag), RC_OK);
-    ck_assert_int_eq(r.index, (int)if_nametoindex("out"));
-    ck_assert_int_eq(route_default(&nl, AF_INET6, r.index, &r, &diag), RC_UNREACH_NET);
-    netlink_done(&nl);
-}
-END_TEST
-
 static struct cidr addresses[2];
 static struct setup_route routes[4];
 static struct addr dns[2];
@@ -446,7 +426,6 @@ int main(void)
     tcase_add_test(t, test_device_has_queue_length_offloads_and_is_gone_when_deleted);
     tcase_add_test(t, test_device_with_queues_and_without_headers);
     tcase_add_test(t, test_netns_visit_leads_back);
-    tcase_add_test(t, test_default_route_is_the_best_one_of_another_device);
     tcase_add_test(t, test_setup_and_back_leaves_the_machine_as_it_was);
     tcase_add_test(t, test_a_failing_setup_takes_everything_back);
     tcase_add_test(t, test_a_lost_device_leaves_the_guard_and_comes_back);
