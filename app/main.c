@@ -3,6 +3,7 @@
  */
 #include "app/command.h"
 #include "app/explain.h"
+#include "app/interfaces.h"
 #include "app/parent.h"
 #include "app/registry.h"
 #include "app/rules.h"
@@ -112,9 +113,12 @@ static int run(const struct cli *c)
         loop = loop_new(&diag);
         rc = loop ? world_build(loop, cfg, &w, &diag) : diag.rc;
     }
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
+        struct interfaces *watch = interfaces_watch(loop, cfg);
         code = parent_run(loop, &w);
-    else if (diag.rc != RC_OK)
+        interfaces_free(watch);
+    }
+    if (rc != RC_OK && diag.rc != RC_OK)
         log_fatal("%s", diag.text);
     ws_shutdown();
     loop_free(loop);

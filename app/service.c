@@ -66,7 +66,7 @@ struct service *service_new(struct loop *loop, struct service_parts *parts)
     s->listener.cfg = s->p.listener_cfg;
     s->handler.type = s->p.handler;
     s->handler.cfg = s->p.handler_cfg;
-    s->so = (struct sockopts){.mark = s->p.mark};
+    s->so = (struct sockopts){.mark = s->p.mark, .netns = s->p.options->netns};
     return s;
 }
 
@@ -234,6 +234,7 @@ enum rc service_open(struct service *s, struct diag *diag)
         .bypassed_arg = s->p.bypasses,
         .admitted = s->p.admissions ? is_admitted : NULL,
         .admitted_arg = s,
+        .netns = s->p.options->netns,
     };
     char where[128];
     enum rc rc = s->listener.type->open(&s->listener, &ls, diag);

@@ -87,8 +87,8 @@ struct conf_node {
     const char *name, *addr;
     struct conf_plugin connector, dialer;
     struct conf_names bypasses;
-    const char *resolver, *hosts; /* its own, else the hop's */
-    const char *interface;        /* gost-config.md 7.5: its own, else the hop's */
+    const char *resolver, *hosts;  /* its own, else the hop's */
+    const char *interface, *netns; /* gost-config.md 7.5: its own, else the hop's */
     uint32_t mark;
     int64_t weight, max_fails, fail_timeout_ms; /* 0: not given */
     bool backup;
@@ -125,6 +125,7 @@ struct conf_forwarder {
 /* services[].metadata by service_options */
 struct conf_service_options {
     char *interface;
+    char *netns, *netns_out; /* of the listener; of direct connections: NULL as the listener's */
     int64_t mark, dial_timeout_ms;
     bool ignore_chain;
     struct strlist pre_up, post_up, pre_down, post_down;
@@ -149,6 +150,7 @@ struct conf_service {
     const char *resolver, *hosts;
     struct conf_forwarder forwarder;
     const char *interface; /* metadata.interface, else the old field */
+    const char *netns_out; /* of direct connections; NULL: ours */
     uint32_t mark;
     struct conf_service_options options;
     struct place place;

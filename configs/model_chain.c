@@ -6,11 +6,10 @@
 
 /* What a hop hands down to its nodes; also the node's own (gost-config.md 7.5). */
 struct inherited {
-    char *interface;
+    char *interface, *netns;
     int64_t mark, weight, max_fails, fail_timeout_ms;
     bool backup;
-    char *unused_text; /* keys without effect yet */
-    int64_t unused_num;
+    int64_t unused_num; /* keys without effect yet */
 };
 
 #define AT(field) offsetof(struct inherited, field)
@@ -31,7 +30,7 @@ struct inherited {
          .offset = AT(unused_num),                                                                 \
          .help = "PROXY header version sent to the node"},                                         \
     {                                                                                              \
-        .key = "netns", .type = OPTION_STRING, .flags = OPTION_UNSAFE, .offset = AT(unused_text),  \
+        .key = "netns", .type = OPTION_STRING, .offset = AT(netns),                                \
         .help = "network namespace of our sockets"                                                 \
     }
 
@@ -56,7 +55,7 @@ const struct option node_options[] = {SOCKET_OPTIONS,
                                       OPTION_END};
 #undef AT
 
-/* metadata, else the old fields of map. The interface stays in the arena. */
+/* metadata, else the old fields of map. Texts stay in the arena. */
 static struct inherited read_socket(struct maker *m, const struct value *map,
                                     const struct option *table)
 {
@@ -67,8 +66,9 @@ static struct inherited read_socket(struct maker *m, const struct value *map,
     out = in;
     const char *name = in.interface ? in.interface : value_text(map, "interface");
     out.interface = tree_text(m->tree, name, strlen(name));
+    name = in.netns ? in.netns : value_text(map, "netns");
+    out.netns = tree_text(m->tree, name, strlen(name));
     options_done(table, &in);
-    out.unused_text = NULL;
     const struct value *sockopts = value_get(map, "sockopts");
     if (out.mark == 0 && sockopts)
         out.mark = make_num(sockopts, "mark");
@@ -120,6 +120,7 @@ static void make_node(struct maker *m, const struct value *hop, const struct inh
     to->resolver = *resolver ? resolver : value_text(hop, "resolver");
     to->hosts = *hosts ? hosts : value_text(hop, "hosts");
     to->interface = own.interface && *own.interface ? own.interface : from->interface;
+    to->netns = own.netns && *own.netns ? own.netns : from->netns;
     to->mark = (uint32_t)(own.mark ? own.mark : from->mark);
     to->weight = own.weight;
     to->max_fails = own.max_fails;

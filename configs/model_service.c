@@ -42,14 +42,13 @@ const struct option service_options[] = {{.key = "interface",
                                           .help = "accept a PROXY header"},
                                          {.key = "netns",
                                           .type = OPTION_STRING,
-                                          .flags = OPTION_UNSAFE,
-                                          .offset = AT(unused.text),
-                                          .help = "network namespace of the listener"},
+                                          .offset = AT(netns),
+                                          .help = "network namespace of the listener or device"},
                                          {.key = "netns.out",
                                           .type = OPTION_STRING,
-                                          .flags = OPTION_UNSAFE,
-                                          .offset = AT(unused.text),
-                                          .help = "network namespace of direct connections"},
+                                          .offset = AT(netns_out),
+                                          .help = "network namespace of direct connections; "
+                                                  "unset: that of netns"},
                                          {.key = "enableStats",
                                           .type = OPTION_BOOL,
                                           .flags = OPTION_LATER,
@@ -209,6 +208,7 @@ static void make_service(struct maker *m, const struct value *v, size_t index,
         RC_NOMEM)
         m->rc = RC_NOMEM;
     to->interface = to->options.interface ? to->options.interface : value_text(v, "interface");
+    to->netns_out = to->options.netns_out ? to->options.netns_out : to->options.netns;
     int64_t mark = to->options.mark ? to->options.mark : make_num(sockopts, "mark");
     to->mark = (uint32_t)mark;
     check_keys(m, v, to);

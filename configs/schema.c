@@ -200,7 +200,7 @@ static const struct schema schema_node = {
     "node", FIELDS(STR("name", ALWAYS), STR("addr", 0), STR("network", 0), STR("bypass", 0),
                    LIST("bypasses", 0), STR("resolver", 0), STR("hosts", 0),
                    OBJ("connector", 0, &schema_connector), OBJ("dialer", 0, &schema_dialer),
-                   STR("interface", 0), STR("netns", UNSAFE), OBJ("sockopts", 0, &schema_sockopts),
+                   STR("interface", 0), STR("netns", 0), OBJ("sockopts", 0, &schema_sockopts),
                    OBJ("filter", UNSAFE, &schema_filter), OBJ("matcher", UNSAFE, &schema_matcher),
                    OBJ("http", LATER, &schema_http_node), OBJ("tls", LATER, &schema_tls_node),
                    OBJ("probe", LATER, &schema_probe), METADATA("metadata", 0))};

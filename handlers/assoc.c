@@ -101,18 +101,19 @@ static const struct dgram_type assoc_type = {
 
 static enum rc bind_in_range(const struct assoc_cfg *cfg, int *ret_fd, struct diag *diag)
 {
+    struct sockopts so = {.netns = cfg->netns};
     struct addr at = cfg->local;
     enum rc rc = RC_LIMIT;
     uint32_t span = (uint32_t)cfg->port_max - cfg->port_min + 1, start;
 
     at.port = 0;
     if (cfg->port_max == 0 || cfg->port_max < cfg->port_min)
-        return os_bind_udp(&at, false, NULL, ret_fd, diag);
+        return os_bind_udp(&at, false, &so, ret_fd, diag);
     loop_random(&start, sizeof start);
     for (uint32_t i = 0; i < span && i < PORT_TRIES && rc != RC_OK; i++) {
         struct diag why = {.rc = RC_OK};
         at.port = (uint16_t)(cfg->port_min + (start % span + i) % span);
-        rc = os_bind_udp(&at, false, NULL, ret_fd, &why);
+        rc = os_bind_udp(&at, false, &so, ret_fd, &why);
         if (rc != RC_OK)
             diag_set(diag, rc, "%s", why.text);
     }

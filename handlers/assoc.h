@@ -15,6 +15,7 @@ struct loop;
 
 struct assoc_cfg {
     struct loop *loop;
+    const char *netns;           /* where it is bound; NULL: our own namespace */
     struct addr local;           /* where the control connection arrived: its IP is bound */
     struct addr peer;            /* the only IP that may send */
     uint16_t port_min, port_max; /* of the range; 0, 0: any */

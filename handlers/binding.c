@@ -5,6 +5,7 @@
  */
 #include "handlers/binding.h"
 #include "core/floor/tcp.h"
+#include "core/host/netns.h"
 #include "core/loop.h"
 #include "core/os.h"
 #include "core/stream.h"
@@ -93,11 +94,16 @@ static void on_hot(struct hotfd *h, unsigned ready)
     b->peer(b->arg, s, &peer, s ? RC_OK : diag.rc, diag.text);
 }
 
-enum rc binding_open(struct loop *loop, const struct addr *at, bool dual, struct binding **ret_b,
-                     struct addr *ret_at, struct diag *diag)
+enum rc binding_open(struct loop *loop, const char *netns, const struct addr *at, bool dual,
+                     struct binding **ret_b, struct addr *ret_at, struct diag *diag)
 {
+    struct netns_visit visit = {-1};
     int fd;
-    enum rc rc = os_listen_tcp(at, dual, false, BACKLOG, &fd, diag);
+    enum rc rc = netns_enter(netns, &visit, diag);
+    if (rc != RC_OK)
+        return rc;
+    rc = os_listen_tcp(at, dual, false, BACKLOG, &fd, diag);
+    netns_leave(&visit);
     if (rc != RC_OK)
         return rc;
     struct binding *b = calloc(1, sizeof *b);

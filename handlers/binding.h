@@ -19,9 +19,10 @@ struct stream;
 typedef void binding_peer_fn(void *arg, struct stream *s, const struct addr *from, enum rc rc,
                              const char *reason);
 
-/* dual: both families, for the wildcard. *ret_at: the address as bound. */
-enum rc binding_open(struct loop *loop, const struct addr *at, bool dual, struct binding **ret_b,
-                     struct addr *ret_at, struct diag *diag);
+/* netns: where it waits; NULL: our own namespace. dual: both families, for the wildcard. *ret_at:
+ * the address as bound. */
+enum rc binding_open(struct loop *loop, const char *netns, const struct addr *at, bool dual,
+                     struct binding **ret_b, struct addr *ret_at, struct diag *diag);
 /* Waits wait_ms at most. RC_NOMEM, or the error of the event queue: peer() is not called. */
 enum rc binding_start(struct binding *b, uint32_t wait_ms, binding_peer_fn *peer, void *arg);
 void binding_free(struct binding *b); /* NULL is fine */

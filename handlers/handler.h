@@ -33,6 +33,7 @@ struct handler_setup {
     const struct tls_cfg *tls;   /* never NULL; socks5's TLS methods */
     struct forwarder *forwarder; /* NULL: none; lives longer than the handler (chain/forwarder.h) */
     struct tungo *tungo;         /* only for the tungo handler */
+    const char *netns;           /* where clients reach us: name or path, NULL: our own namespace */
     /* The service's bypass: is this target excluded? network: "tcp" or "udp". NULL: no rule. */
     bool (*bypassed)(void *arg, const char *network, const struct target *t);
     void *bypassed_arg; /* lives longer than the handler */

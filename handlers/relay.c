@@ -129,7 +129,8 @@ static void begin_bound(struct relay_conn *r, const struct target *t, uint16_t p
     at.port = port;
     if (any)
         at = (struct addr){.port = port};
-    enum rc rc = os_bind_udp(&at, any, NULL, &fd, &diag);
+    struct sockopts so = {.netns = c->front->setup.netns};
+    enum rc rc = os_bind_udp(&at, any, &so, &fd, &diag);
     struct dgram *d = rc == RC_OK ? udp_dgram_fd(conn_loop(c), fd) : NULL;
     if (!d) {
         refuse(c, RELAY_SERVICE_UNAVAILABLE, rc == RC_OK ? RC_NOMEM : rc, diag.text);

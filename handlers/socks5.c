@@ -232,6 +232,7 @@ static void start_association(struct conn *c, struct dgram *carrier)
     struct addr bound;
     struct assoc_cfg cfg = {
         .loop = conn_loop(c),
+        .netns = c->front->setup.netns,
         .local = addr_unmap(c->local),
         .peer = addr_unmap(c->report.client),
         .port_min = (uint16_t)o->port_min,
@@ -287,9 +288,10 @@ static void begin_bound(struct conn *c, const struct target *t)
     struct addr at;
     bool any;
     int fd;
+    struct sockopts so = {.netns = c->front->setup.netns};
     enum rc rc = own_place(t, &at, &any);
     if (rc == RC_OK)
-        rc = os_bind_udp(&at, any, NULL, &fd, &diag);
+        rc = os_bind_udp(&at, any, &so, &fd, &diag);
     struct dgram *d = rc == RC_OK ? udp_dgram_fd(conn_loop(c), fd) : NULL;
     if (!d) {
         refuse(c, SOCKS5_REP_FAILURE, rc == RC_OK ? RC_NOMEM : rc, diag.text);
@@ -368,7 +370,8 @@ static void begin_bind(struct conn *c, const struct target *t)
     bool any;
     enum rc rc = own_place(t, &at, &any);
     if (rc == RC_OK)
-        rc = binding_open(conn_loop(c), &at, any, &s->binding, &bound, &diag);
+        rc =
+            binding_open(conn_loop(c), c->front->setup.netns, &at, any, &s->binding, &bound, &diag);
     if (rc != RC_OK) {
         refuse(c, SOCKS5_REP_FAILURE, rc, rc == RC_NAME ? "BIND to a name" : diag.text);
         return;

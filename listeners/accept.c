@@ -2,6 +2,7 @@
 #include "listeners/accept.h"
 #include "core/floor/tcp.h"
 #include "core/floor/tls.h"
+#include "core/host/netns.h"
 #include "core/log.h"
 #include "core/os.h"
 #include "core/stream.h"
@@ -213,8 +214,12 @@ enum rc acceptor_open(struct acceptor *a, const struct listener_setup *setup,
     job_init(&a->more, on_more);
     timer_init(a->loop, &a->pause, on_pause_over);
     enum rc rc = listen_addr(setup->addr, setup->service, &a->at, &dual, diag);
+    struct netns_visit visit = {-1};
+    if (rc == RC_OK)
+        rc = netns_enter(setup->so ? setup->so->netns : NULL, &visit, diag);
     if (rc == RC_OK)
         rc = os_listen_tcp(&a->at, dual, a->cfg.reuseport, BACKLOG, &a->fd, diag);
+    netns_leave(&visit);
     if (rc == RC_OK && a->cfg.keepalive_count > 0) /* accepted sockets inherit it */
         os_keepalive(a->fd, (int)(a->cfg.keepalive_idle_ms / 1000),
                      (int)(a->cfg.keepalive_interval_ms / 1000), (int)a->cfg.keepalive_count);

@@ -428,8 +428,9 @@ static enum rc udp_open(struct listener *l, const struct listener_setup *setup, 
     timer_init(p->loop, &p->sweep, on_sweep);
     loop_random(&p->key, sizeof p->key);
     enum rc rc = listen_addr(setup->addr, setup->service, &p->at, &dual, diag);
+    struct sockopts so = {.netns = setup->so ? setup->so->netns : NULL};
     if (rc == RC_OK)
-        rc = os_bind_udp(&p->at, dual, NULL, &p->fd, diag);
+        rc = os_bind_udp(&p->at, dual, &so, &p->fd, diag);
     if (rc != RC_OK)
         return rc;
     struct sockaddr_storage ss;

@@ -422,7 +422,6 @@ START_TEST(test_url_mistakes_are_errors)
                                       "socks5://:1?ca=x",
                                       "tcp://:1/a:1/b:2",
                                       "tcp://:1/a:1,,b:2",
-                                      "socks5://:1?netns=x",
                                       "socks5://:1?climiter=5",
                                       "socks5://:1?admission=10.0.0.1",
                                       "socks5://u@p@:1%zz",

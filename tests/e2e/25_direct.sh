@@ -1,0 +1,146 @@
+#!/bin/sh
+# tests/e2e/25_direct.sh - by which way our own connections leave: interface (name, address, list, strict, auto), so_mark,
+# netns; networks that come, go and move while cgost runs.
+#
+#     app -> [tungo] -> cgost client -- c0 10.90.1.2, or c2 10.90.3.2 --> server (routes here) --> target says whom it sees
+. "$(dirname "$0")/lib.sh"
+tool=$here/tests/tools/whoami.py
+net_up
+net_route
+second_up() {
+	ip link add c2 netns "$C" type veth peer name s2 netns "$S"
+	addr "$C" c2 10.90.3.2/24 fd90:3::2/64
+	addr "$S" s2 10.90.3.1/24 fd90:3::1/64
+}
+second_up
+ip -n "$T" route add 10.90.3.0/24 via 10.90.2.1
+ip -n "$T" -6 route add fd90:3::/64 via fd90:2::1
+ip -n "$C" route del default
+ip -n "$C" -6 route del default
+inside "$C" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/all/src_valid_mark'
+start whoami "$T" python3 "$tool" serve "$work/whoami.ready" 9995 "$TARGET" "$TARGET6"
+wait_for "target" 10 test -e "$work/whoami.ready"
+
+who() { inside "$C" python3 "$tool" ask "$1" "$2" 9995; } # tcp|udp ADDRESS
+# seen DESCRIPTION IPV4 IPV6 [tcp|udp]: what the target sees, or the error
+seen() {
+	for p in ${4:-tcp udp}; do
+		same "$1: $p" "$2" "$(who "$p" "$TARGET")"
+		[ -z "$3" ] || same "$1: $p, IPv6" "$3" "$(who "$p" "$TARGET6")"
+	done
+}
+says() { grep -q "$2" "$work/$1.log"; }
+A4=10.90.1.2 A6=fd90:1::2 B4=10.90.3.2 B6=fd90:3::2
+way() { # add|del|replace c0|c2 METRIC
+	case $2 in c0) g4=10.90.1.1 g6=fd90:1::1 ;; *) g4=10.90.3.1 g6=fd90:3::1 ;; esac
+	ip -n "$C" route "$1" default via $g4 dev "$2" metric "$3"
+	ip -n "$C" -6 route "$1" default via $g6 dev "$2" metric "$3"
+}
+# the device takes everything: only what is bound gets out
+tun() { cgost "$1" "$C" -L "tungo://:0?name=tungo&net=192.168.123.1/24,fd12:3::1/64&route=0.0.0.0/0,::/0&udpTimeout=5s&$2"; wait_for "device" 10 device_up "$C" tungo; wait_for "route" 5 routed "$TARGET"; wait_for "route" 5 routed "$TARGET6"; }
+
+# --- auto: no network at start, then one, then a better one, then the first again
+tun auto interface=auto
+seen "no default route yet" ENETUNREACH ENETUNREACH
+check "and it is said once" sh -c "[ \"\$(grep -c 'there is no default route' '$work/auto.log' | cat)\" -ge 1 ] && [ \"\$(grep -c '\"level\":\"warn\".*connections fail until' '$work/auto.log')\" = 1 ]"
+way add c0 20
+wait_for "c0 is told" 5 says auto "IPv4 by c0 (10.90.1.2), IPv6 by c0"
+seen "auto follows c0" $A4 $A6
+mkfifo "$work/keep.in"
+inside "$C" python3 "$tool" keep "$TARGET" 9995 <"$work/keep.in" >"$work/keep.out" 2>&1 &
+keeper=$! && pids="$keeper $pids"
+exec 4>"$work/keep.in"
+kept=0
+# next_kept: what the long-lived socket's target sees now, or its error
+next_kept() { kept=$((kept + 1)); echo >&4; wait_for "an answer of the long-lived socket" 8 sh -c "[ \$(wc -l <'$work/keep.out') -ge $kept ]"; sed -n "${kept}p" "$work/keep.out"; }
+same "a long-lived UDP socket" $A4 "$(next_kept)"
+kept=1
+way add c2 10
+wait_for "c2 is told" 5 says auto "IPv4 by c2"
+seen "auto follows the better one" $B4 $B6
+same "the long-lived UDP socket, too" $B4 "$(next_kept)"
+kept=2
+ip -n "$C" -6 route del default dev c2
+wait_for "families apart" 5 says auto "IPv4 by c2 (10.90.3.2), IPv6 by c0"
+seen "IPv4 and IPv6 by different devices" $B4 $A6
+ip -n "$C" link del c2
+wait_for "c0 again" 5 says auto "IPv4 by c0 (10.90.1.2), IPv6 by c0 (fd90:1::2)\".*"
+seen "its device is gone: the other one" $A4 $A6
+same "the long-lived UDP socket, too (2)" $A4 "$(next_kept)"
+kept=3
+stop_pid "$pid_auto" && same "auto ended with status" 0 "$status"
+
+# --- an interface that goes and comes back, under another number
+second_up
+way add c2 30
+tun name interface=c2
+seen "by name" $B4 $B6
+same "the long-lived UDP socket by name" $B4 "$(next_kept)"
+kept=4
+ip -n "$C" link del c2
+wait_for "its end is told" 5 says name "interface c2: no such network interface or address; connections fail"
+seen "gone" ENETUNREACH ENETUNREACH
+second_up
+way add c2 30
+wait_for "its return is told" 5 says name "IPv4 by c2 (10.90.3.2)"
+seen "back again" $B4 $B6
+same "the long-lived UDP socket, too (3)" $B4 "$(next_kept)"
+exec 4>&-
+stop_pid "$pid_name" && same "name ended with status" 0 "$status"
+
+# --- lists, addresses, strict
+tun list interface=nosuch0,c2,c0
+seen "list" $B4 $B6
+ip -n "$S" link set s2 down
+wait_for "the link's end is told" 5 says list "IPv4 by c0"
+seen "list, the first without a link" $A4 $A6
+stop_pid "$pid_list" && same "list ended with status" 0 "$status"
+tun strict 'interface=nosuch0!,c0'
+seen "strict" ENETUNREACH ENETUNREACH
+stop_pid "$pid_strict"
+ip -n "$C" link del c2
+second_up
+way add c2 30
+tun byaddr interface=10.90.3.2,fd90:3::2
+seen "by address" $B4 $B6
+stop_pid "$pid_byaddr"
+
+# --- mark
+ip -n "$C" rule add fwmark 7 lookup 77 pref 10
+ip -n "$C" route add default via 10.90.3.1 dev c2 table 77
+tun mark so_mark=7
+seen "so_mark" $B4 ""
+stop_pid "$pid_mark"
+ip -n "$C" rule del pref 10
+ip -n "$C" route flush table 77
+
+# --- namespaces: of the listener and the direct connections, of the latter alone, of a node, of the device
+socks() { inside "$1" python3 - "$2" "$3" "$TARGET" <<'PY'
+import socket, struct, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
+s.sendall(b"\5\1\0"); assert s.recv(2) == b"\5\0"
+s.sendall(b"\5\1\0\1" + socket.inet_aton(sys.argv[3]) + struct.pack(">H", 9995))
+print(s.recv(10, socket.MSG_WAITALL)[1] or s.recv(64).decode())
+PY
+}
+cgost ns "$C" -L "socks5://:1080?netns=$S"
+wait_for "listener" 5 listens "$S" 1080
+same "netns: listens there, and dials from there" 10.90.2.1 "$(socks "$C" $SERVER 1080)"
+stop_pid "$pid_ns" && same "ns ended with status" 0 "$status"
+cgost out "$C" -L "socks5://127.0.0.1:1080?netns.out=$S"
+wait_for "listener" 5 listens "$C" 1080
+same "netns.out: listens here, dials from there" 10.90.2.1 "$(socks "$C" 127.0.0.1 1080)"
+stop_pid "$pid_out"
+cgost far "$S" -L "socks5://127.0.0.1:1080"
+cgost node "$C" -L "socks5://127.0.0.1:1081" -F "socks5://127.0.0.1:1080?netns=$S"
+wait_for "listener" 5 listens "$S" 1080
+wait_for "listener" 5 listens "$C" 1081
+same "netns of a node" 10.90.2.1 "$(socks "$C" 127.0.0.1 1081)"
+stop_pid "$pid_node"
+stop_pid "$pid_far"
+cgost dev "$S" -L "tungo://:0?name=tungo&net=192.168.123.1/24&route=10.90.9.0/24&netns=$C&netns.out=/proc/self/ns/net"
+wait_for "device in the other namespace" 10 device_up "$C" tungo
+wait_for "route" 5 routed "$TARGET"
+same "netns: the device is made there, netns.out: connections leave from here" 10.90.2.1 "$(who tcp "$TARGET")"
+same "and datagrams" 10.90.2.1 "$(who udp "$TARGET")"
+stop_pid "$pid_dev" && same "dev ended with status" 0 "$status"
