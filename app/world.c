@@ -267,13 +267,17 @@ static enum rc build_forwarder(struct builder *b, const struct conf_service *c,
     *ret_f = f;
     for (size_t i = 0; i < c->forwarder.n; i++) {
         const struct conf_target *ct = &c->forwarder.targets[i];
+        struct rules_at *rules;
         struct target t;
 
         if (!target_parse(ct->addr, &t) && !target_set_host(&t, ct->addr, strlen(ct->addr), 0))
             return diag_set(b->diag, RC_INVALID, "target %s: \"%s\" is no host:port", ct->name,
                             ct->addr);
-        if (forwarder_add(f, ct->name, &t) != RC_OK)
+        if (forwarder_add(f, ct->name, &t) != RC_OK ||
+            bypasses_at(b, "target", ct->name, &ct->bypasses, &rules) != RC_OK)
             return out_of_memory(b);
+        if (rules)
+            forwarder_exclude(f, rules_bypassed, rules);
     }
     return RC_OK;
 }

@@ -11,6 +11,9 @@ struct entry {
     char *name;
     struct target target;
     struct marker marker;
+    bool (*excludes)(void *arg, const char *network,
+                     const struct target *asked); /* NULL: nothing */
+    void *arg;
 };
 
 struct forwarder {
@@ -63,15 +66,36 @@ bool forwarder_target(const struct forwarder *f, int i, struct target *ret_t)
     return true;
 }
 
-int forwarder_pick(struct forwarder *f, const struct addr *client, struct target *ret_t)
+void forwarder_exclude(struct forwarder *f,
+                       bool (*fn)(void *arg, const char *network, const struct target *asked),
+                       void *arg)
+{
+    f->v[f->n - 1].excludes = fn;
+    f->v[f->n - 1].arg = arg;
+}
+
+int forwarder_pick_for(struct forwarder *f, const struct addr *client, const char *network,
+                       const struct target *asked, struct target *ret_t)
 {
     struct marker *markers[TARGETS_MAX];
-    for (int i = 0; i < f->n; i++)
-        markers[i] = &f->v[i].marker;
-    int i = selector_pick(&f->selector, markers, f->n, hash_client(client), loop_now_ms(f->loop));
-    if (i >= 0)
-        *ret_t = f->v[i].target;
-    return i;
+    int places[TARGETS_MAX], n = 0;
+    for (int i = 0; i < f->n; i++) {
+        struct entry *e = &f->v[i];
+        if (asked != NULL && e->excludes != NULL && e->excludes(e->arg, network, asked))
+            continue;
+        markers[n] = &e->marker;
+        places[n++] = i;
+    }
+    int picked = selector_pick(&f->selector, markers, n, hash_client(client), loop_now_ms(f->loop));
+    if (picked < 0)
+        return -1;
+    *ret_t = f->v[places[picked]].target;
+    return places[picked];
+}
+
+int forwarder_pick(struct forwarder *f, const struct addr *client, struct target *ret_t)
+{
+    return forwarder_pick_for(f, client, NULL, NULL, ret_t);
 }
 
 void forwarder_mark(struct forwarder *f, int picked, bool ok)

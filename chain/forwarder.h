@@ -14,8 +14,15 @@ void forwarder_free(struct forwarder *f);
 enum rc forwarder_add(struct forwarder *f, const char *name, const struct target *t);
 /* The targets in their order, as forwarder_pick() numbers them; false: there are no more. */
 bool forwarder_target(const struct forwarder *f, int i, struct target *ret_t);
+/* The target that was added last does not serve what fn says yes to. arg lives longer than f. */
+void forwarder_exclude(struct forwarder *f,
+                       bool (*fn)(void *arg, const char *network, const struct target *asked),
+                       void *arg);
 /* Picks a target; -1: there is none. mark() tells how it went. */
 int forwarder_pick(struct forwarder *f, const struct addr *client, struct target *ret_t);
+/* The same for what a client asks about; -1: none that serves it. */
+int forwarder_pick_for(struct forwarder *f, const struct addr *client, const char *network,
+                       const struct target *asked, struct target *ret_t);
 void forwarder_mark(struct forwarder *f, int picked, bool ok);
 
 #endif

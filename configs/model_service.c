@@ -126,14 +126,8 @@ static void make_authers(struct maker *m, const struct value *handler, struct co
 static void check_target_bypass(struct maker *m, const struct value *node, const char *handler)
 {
     const struct value *at = value_get(node, "bypass");
-    if (!at)
-        at = value_get(node, "bypasses");
-    if (strcmp(handler, "dns") == 0)
-        problems_add(m->problems, PROBLEM_REFUSE, &at->place,
-                     "bypass of a forwarder's node is not supported yet, and ignoring it would be "
-                     "unsafe");
-    else
-        problems_add(m->problems, PROBLEM_WARNING, &at->place,
+    if (strcmp(handler, "dns") != 0)
+        problems_add(m->problems, PROBLEM_WARNING, &(at ? at : node)->place,
                      "bypass of a forwarder's node has no effect with handler %s", handler);
 }
 

@@ -212,9 +212,12 @@ static void on_exchange(void *arg, enum rc rc, const uint8_t *answer, size_t n)
 static void ask(struct question *q)
 {
     struct dns_front *f = q->front;
-    struct target unused;
+    struct target unused, asked;
+    bool is_name = target_set_host(&asked, q->msg.name, strlen(q->msg.name), 0);
     q->tries++;
-    q->picked = forwarder_pick(f->forwarder, &q->client->peer, &unused);
+    q->picked = forwarder_pick_for(f->forwarder, &q->client->peer,
+                                   q->client->stream != NULL ? "tcp" : "udp",
+                                   is_name ? &asked : NULL, &unused);
     if (q->picked >= 0)
         q->exchange = exchange_new(&(struct exchange_cfg){.loop = f->setup.loop,
                                                           .list = f->upstreams,
@@ -224,7 +227,7 @@ static void ask(struct question *q)
                                                           .n = q->n},
                                    on_exchange, q);
     if (q->exchange == NULL)
-        give_up(q, RC_NOMEM);
+        give_up(q, q->picked < 0 ? RC_DENIED : RC_NOMEM);
 }
 
 /* ---------------------------------------------------------------- questions */

@@ -220,6 +220,29 @@ same "tungo, admission: the other family passes" direct "$(way "http://[$TARGET6
 check "tungo, admission: told" grep -q 'is refused: admission admission-0, \\"192.168.123.1\\"' "$work/tunadm.log"
 down "$pid_tunadm"
 
+# --- dns: a service says that there is nothing, an upstream is not asked
+cat >"$work/dns.yml" <<END
+services:
+- name: d
+  addr: ":5300"
+  bypass: none
+  handler: {type: dns}
+  listener: {type: dns}
+  forwarder: {nodes: [{name: u1, addr: "udp://$TARGET:53", bypass: all}, {name: u2, addr: "udp://$T2:53", bypass: some}]}
+bypasses:
+- {name: none, matchers: [hidden.test]}
+- {name: all, matchers: ["*"]}
+- {name: some, matchers: [.direct.test]}
+END
+ours dns "$C" -C "$work/dns.yml"
+udp_listens() { inside "$1" ss -Hlun "sport = :$2" | grep -q .; }
+wait_for "dns" 10 udp_listens "$C" 5300
+status() { inside "$C" dig +time=3 +tries=1 -p 5300 @127.0.0.1 "$1" A | sed -n 's/.*status: \([A-Z]*\),.*/\1/p; s/.*, ANSWER: \([0-9]*\).*/\1/p' | xargs; }
+same "dns, service: nothing" "NOERROR 0" "$(status hidden.test)"
+same "dns: an upstream that no rule excludes" "NOERROR 1" "$(status chain.test)"
+same "dns: none is left" "SERVFAIL 0" "$(status www.direct.test)"
+down "$pid_dns"
+
 # --- admissions
 gone() { ! ip -n "$C" link show tungo 2>/dev/null; }
 wait_for "the device goes" 5 gone
