@@ -19,6 +19,7 @@ struct stream {
     void *arg;
     unsigned want;
     bool open, closed;
+    bool draining; /* shut, but a floor below the top has not got rid of everything */
     struct diag diag;
 };
 
@@ -157,6 +158,15 @@ static bool is_gone(const struct stream *s)
     return l->type->ready(l, STREAM_GONE) != 0;
 }
 
+/* Has a floor taken bytes that it could not hand to the one below yet? */
+static bool owes(const struct stream *s)
+{
+    for (const struct layer *l = s->top; l; l = l->below)
+        if (l->type->needs && (l->type->needs(l) & STREAM_OUT))
+            return true;
+    return false;
+}
+
 static unsigned possible(const struct stream *s)
 {
     unsigned ready = 0;
@@ -169,7 +179,7 @@ static unsigned possible(const struct stream *s)
         ready |= STREAM_OPEN;
     if ((s->want & STREAM_IN) && layer_can(s->top, STREAM_IN))
         ready |= STREAM_IN;
-    if ((s->want & STREAM_OUT) && layer_can(s->top, STREAM_OUT))
+    if ((s->want & STREAM_OUT) && (s->draining ? !owes(s) : layer_can(s->top, STREAM_OUT)))
         ready |= STREAM_OUT;
     if ((s->want & STREAM_GONE) && is_gone(s))
         ready |= STREAM_GONE;
@@ -325,9 +335,14 @@ enum rc stream_send(struct stream *s, const struct iovec *v, int nv, size_t *ret
     return s->diag.rc != RC_OK ? s->diag.rc : final(s, layer_send(s->top, v, nv, ret_n));
 }
 
+/* A top floor with an end of its own (TLS inside of another one) is done when the floor below took
+ * its last words. That one may still hold them, and whoever hears RC_OK may close the stream. */
 enum rc stream_shut(struct stream *s)
 {
-    return s->diag.rc != RC_OK ? s->diag.rc : final(s, layer_shut(s->top));
+    enum rc rc = s->diag.rc != RC_OK ? s->diag.rc : final(s, layer_shut(s->top));
+
+    s->draining = rc == RC_OK && owes(s);
+    return s->draining ? RC_AGAIN : rc;
 }
 
 enum rc stream_peek(struct stream *s, struct iovec *v, int cap, int *ret_n)

@@ -44,8 +44,9 @@ struct stream *stream_new(struct loop *loop); /* no layers yet; NULL: no memory 
 enum rc stream_open(struct stream *s); /* call again after RC_AGAIN, when STREAM_OPEN comes */
 enum rc stream_recv(struct stream *s, void *buf, size_t cap, size_t *ret_n);
 enum rc stream_send(struct stream *s, const struct iovec *v, int nv, size_t *ret_n);
-enum rc stream_shut(struct stream *s); /* end our writing: flush, then FIN; call again after
-                                          RC_AGAIN (STREAM_OUT) */
+/* End our writing: flush, then FIN. RC_OK: all that was sent has left every floor; call again after
+ * RC_AGAIN (STREAM_OUT). */
+enum rc stream_shut(struct stream *s);
 
 /* Borrow what is already received, in place; then say how much was used. RC_UNSUPPORTED: use
  * stream_recv. */
