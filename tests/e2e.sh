@@ -24,12 +24,6 @@ if [ "${1:-}" = --one ]; then
 		echo "$name: $good passed, $bad failed $took"
 	} >"$logs/$name.result"
 	cat "$logs/$name.result"
-	# other work on the machine can push a script past a deadline: a failure is run once more, and told as what it was
-	if [ "$bad" != 0 ] && [ -z "${E2E_AGAIN:-}" ]; then
-		cp "$logs/$name.log" "$logs/$name.first.log"
-		echo "$name: failed, once more:"
-		E2E_AGAIN=1 exec sh "$0" --one "$script"
-	fi
 	exit 0
 fi
 
