@@ -96,7 +96,7 @@ static void setup(void)
     router = router_new(&(struct router_cfg){.loop = loop, .service = "test"});
     handler = (struct handler){.type = &handler_http};
     handler.cfg = cfg_of(handler_http.options, handler_http.cfg_bytes);
-    int64_t ms = 60;
+    int64_t ms = 300;
     set_option(handler_http.options, handler.cfg, "readTimeout", &ms, sizeof ms);
     struct handler_setup hs = {
         .loop = loop, .service = "test", .listener = "mem", .router = router, .tls = &no_tls};
@@ -223,7 +223,7 @@ END_TEST
 START_TEST(test_slow_upload_is_not_a_slow_answer)
 {
     say("POST http://127.0.0.1:%u/ HTTP/1.1\r\nContent-Length: 8\r\n\r\nbody");
-    run_ms(150);
+    run_ms(450);
     ck_assert_str_eq(answered, "");
     target.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     say("body");
@@ -237,7 +237,7 @@ START_TEST(test_no_answer_in_time)
     say("GET http://127.0.0.1:%u/ HTTP/1.1\r\n\r\n");
     run_ms(30);
     ck_assert_str_eq(answered, "");
-    run_ms(80);
+    run_ms(400);
     ck_assert_begins(answered, "HTTP/1.1 503 ");
 }
 END_TEST

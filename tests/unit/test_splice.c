@@ -230,7 +230,7 @@ static void run_ms(uint64_t ms)
 START_TEST(test_reset_behind_a_blocked_target_is_noticed)
 {
     static unsigned char bytes[4096];
-    struct splice_cfg cfg = {.last_words_ms = 30};
+    struct splice_cfg cfg = {.last_words_ms = 500};
     size_t n;
 
     ck_assert_ptr_nonnull(start(0, 1000, &cfg, NULL));
@@ -242,7 +242,7 @@ START_TEST(test_reset_behind_a_blocked_target_is_noticed)
     client.s = NULL;
     run_ms(5);
     ck_assert(!done); /* what it said can still be taken */
-    run_ms(100);
+    run_ms(900);
     ck_assert(done);
     ck_assert_int_eq(result.diag.rc, RC_RESET);
 }
