@@ -262,20 +262,28 @@ static enum rc find_route(struct dial *d, struct chain_account *told)
     d->lead = 0;
     while (d->lead < d->route.n && node_is_direct(d->route.nodes[d->lead]))
         d->lead++;
-    return check_carrier(d);
+    enum rc rc = check_carrier(d);
+    if (rc != RC_UNSUPPORTED || !may_use_tcp(d))
+        return rc;
+    d->dns_tcp = true; /* by the same nodes */
+    d->diag = (struct diag){.rc = RC_OK};
+    return RC_OK;
+}
+
+/* Known without asking a selector: no node of the last hop carries datagrams. */
+static bool needs_tcp(struct dial *d)
+{
+    struct udp_route route = {.dns_tcp = false};
+    return may_use_tcp(d) && !d->udp_again &&
+           router_udp_route(d->router, dial_seen(d), &route, NULL) == RC_OK && route.dns_tcp;
 }
 
 enum rc dial_plan(struct dial *d, struct chain_account *told, bool *ret_made)
 {
     *ret_made = false;
-    d->dns_tcp = false;
+    d->dns_tcp = false; /* of an attempt before */
+    d->dns_tcp = needs_tcp(d);
     enum rc rc = find_route(d, told);
-    if (rc == RC_UNSUPPORTED && may_use_tcp(d)) {
-        d->dns_tcp = true;
-        d->udp_again = false;
-        d->diag = (struct diag){.rc = RC_OK};
-        rc = find_route(d, told);
-    }
     d->at = d->route.n;
     if (rc != RC_OK)
         return rc;

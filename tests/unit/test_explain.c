@@ -115,6 +115,8 @@ static void compare(struct made *w, uint16_t port, bool udp, int world)
         ask(w, target, udp, &a);
         do_it(w, target, udp, &route);
         (void)route_format(&a.route, text, sizeof text);
+        if (a.udp.dns_tcp)
+            strcat(text, " (DNS over TCP)");
         ck_assert_msg((a.rc == RC_UNSUPPORTED) == (got.res.rc == RC_UNSUPPORTED),
                       "world %d: %s, %s", world, rc_name(a.rc), rc_name(got.res.rc));
         if (a.rc == RC_OK) {
