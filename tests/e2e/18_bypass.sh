@@ -294,6 +294,18 @@ let_in() { [ "$(from 10.90.1.2 socks5 2001)" = in ]; }
 wait_for "admission, file: a new line" 6 let_in && ok "admission, file: a new line"
 down "$pid_doors"
 
+# --- the worked example of docs/POLICY.md, told beforehand
+explain() { # WANT-RESULT WANT-RULE NETWORK TARGET [--sni NAME]
+	result=$1 rule=$2 && shift 2
+	inside "$C" "$CGOST" explain -C "$here/configs/policy-client.yaml" "$@" >"$work/out" 2>&1 || bad "explain: $(tail -n 1 "$work/out")"
+	if grep -q "^result  *$result" "$work/out" && grep -q "$rule" "$work/out"; then ok "example: $*"; else bad "example: $*: $(tail -n 1 "$work/out")"; fi
+}
+explain 'direct: target example.com:443' 'bypass direct, "example.com" (.*policy-client.yaml:[0-9]*:5)' tcp 203.0.113.10:443 --sni example.com
+explain 'chain: .*www.example.com:443' 'no rule matches' tcp 203.0.113.10:443 --sni www.example.com
+explain 'refused' 'bypass never, "\*.ads.example" (.*policy-client.yaml' tcp 203.0.113.10:443 --sni x.ads.example
+explain 'direct: target 10.1.2.3:22' 'bypass direct, "10.0.0.0/8" (.*policy-client.yaml' tcp 10.1.2.3:22
+explain 'chain: .*203.0.113.10:443' 'no rule matches' udp 203.0.113.10:443
+
 # --- what can't be meant
 told() { # what status pattern words...
 	what=$1 want=$2 pattern=$3 && shift 3
