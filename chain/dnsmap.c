@@ -1,5 +1,6 @@
 /* chain/dnsmap.c - a hash table with a ring by last use. */
 #include "chain/dnsmap.h"
+#include "chain/fakepool.h"
 #include "core/list.h"
 #include "core/loop.h"
 #include "core/siphash.h"
@@ -102,8 +103,7 @@ static struct pair *add(struct dnsmap *m, const struct addr *client, const struc
 static bool is_worth(const struct addr *a, const char *name)
 {
     return addr_ip_bytes(a) > 0 && !addr_is_wildcard(a) && !addr_is_loopback(a) &&
-           !addr_is_multicast(a) && !addr_is_link_local(a) && name[0] != 0 &&
-           strcmp(name, ".") != 0 && strlen(name) <= TARGET_NAME_MAX && strchr(name, '\\') == NULL;
+           !addr_is_multicast(a) && !addr_is_link_local(a) && fakepool_takes(name);
 }
 
 void dnsmap_put(struct dnsmap *m, const struct addr *client, const struct addr *a, const char *name,

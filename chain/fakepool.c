@@ -5,6 +5,7 @@
 #include "core/siphash.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { RANGES_MAX = 2, LABEL_MAX = 63, BITS_MIN = 3 /* 8 addresses */ };
 
@@ -178,11 +179,25 @@ static bool is_host_byte(char c)
            c == '_';
 }
 
+/* "127.1", "0x7f.1", "1": some resolvers take them for addresses. */
+static bool ends_in_a_number(const char *name)
+{
+    const char *dot = strrchr(name, '.'), *last = dot != NULL ? dot + 1 : name;
+    return last[strspn(last, "0123456789")] == 0 ||
+           (last[0] == '0' && (last[1] == 'x' || last[1] == 'X'));
+}
+
+static bool is_localhost(const char *name)
+{
+    size_t n = strlen(name);
+    return strcasecmp(name, "localhost") == 0 ||
+           (n > 10 && strcasecmp(name + n - 10, ".localhost") == 0);
+}
+
 bool fakepool_takes(const char *name)
 {
-    struct addr a;
     size_t n = strlen(name), label = 0;
-    if (n == 0 || n > FAKEPOOL_NAME_MAX || addr_parse_ip(name, n, &a))
+    if (n == 0 || n > FAKEPOOL_NAME_MAX || ends_in_a_number(name) || is_localhost(name))
         return false;
     for (size_t i = 0; i < n; i++) {
         if (name[i] == '.' ? label == 0 : !is_host_byte(name[i]))

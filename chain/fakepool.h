@@ -27,7 +27,8 @@ bool fakepool_has(const struct fakepool *p, const struct addr *a); /* in one of 
 bool fakepool_has_family(const struct fakepool *p, int family);
 size_t fakepool_count(const struct fakepool *p); /* of names */
 
-/* Can the name have an address: a host name of up to 253 bytes, and no address literal? */
+/* Can the name have an address: a host name of up to 253 bytes that leads somewhere else: not
+ * "localhost", nothing that a resolver could take for an address ("127.1")? */
 bool fakepool_takes(const char *name);
 /* The name's address (port 0), given now if it has none: then *ret_new, for who keeps a record.
  * false: no such family, a name that can't have one, no memory. */

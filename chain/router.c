@@ -137,6 +137,16 @@ int router_hosts(struct router *r, const char *name, struct addr *v, int cap)
     return r->hosts != NULL ? hosts_table_lookup(r->hosts, name, loop_now_ms(r->loop), v, cap) : 0;
 }
 
+struct nameservers *router_nameservers(const struct router *r)
+{
+    return r->nameservers;
+}
+
+const struct sockopts *router_sockopts(const struct router *r)
+{
+    return &r->so;
+}
+
 bool router_is_node(const struct router *r, const struct addr *a)
 {
     int n_hops = r->chain != NULL ? r->chain->n_hops : 0;

@@ -88,6 +88,11 @@ enum rc router_udp_route(struct router *r, const struct target *t, struct udp_ro
 /* What the service's hosts say about a name: the count of addresses (port 0), at most cap. */
 int router_hosts(struct router *r, const char *name, struct addr *v, int cap);
 
+/* The nameservers that resolve its targets (borrowed; NULL: none), and how its own sockets leave.
+ */
+struct nameservers *router_nameservers(const struct router *r);
+const struct sockopts *router_sockopts(const struct router *r);
+
 /* Is this the address of one of the nodes that this router dials? (A flow to it that arrives on the
  * TUN is a loop.) */
 bool router_is_node(const struct router *r, const struct addr *a);

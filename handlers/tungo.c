@@ -2,7 +2,8 @@
  * gost-config.md 4.
  *
  * The flows' own business is in tungo_tcp.c (parked and let in, sniffed, dialled, spliced) and
- * tungo_udp.c (routes and their datagram flows); here they are listed, and ended.
+ * tungo_udp.c (routes and their datagram flows), questions to port 53 that of tungodns.c; here they
+ * are listed, and ended.
  */
 #include "core/log.h"
 #include "core/splice.h"
@@ -79,6 +80,7 @@ static enum rc tungo_handler_init(struct handler *handler, const struct handler_
     struct tungo_events ev = {tun_on_flow,     tun_on_flow_gone, tun_on_udp,
                               tun_on_udp_open, tun_on_udp_gone,  NULL};
     struct tungo_cfg tc;
+    enum rc rc;
 
     if (!setup->tungo)
         return diag_set(diag, RC_INVALID, "handler tungo works only with listener tungo");
@@ -88,6 +90,9 @@ static enum rc tungo_handler_init(struct handler *handler, const struct handler_
     h->setup = *setup;
     h->cfg = cfg;
     handler->state = h;
+    rc = tungodns_new(setup, &cfg->dns, cfg->sniffing_udp, &h->dns, diag);
+    if (rc != RC_OK)
+        return rc;
     ev.arg = h;
     tc = (struct tungo_cfg){
         .udp_timeout_ms = (uint32_t)cfg->udp_timeout_ms,
@@ -108,6 +113,8 @@ static void tungo_handler_done(struct handler *handler)
     if (!h)
         return;
     h->ending = true;
+    tungodns_free(h->dns);
+    h->dns = NULL;
     while (h->conns) {
         struct tun_conn *c = h->conns;
 

@@ -11,6 +11,7 @@
 #include "core/loop.h"
 #include "handlers/handler.h"
 #include "handlers/report.h"
+#include "handlers/tungodns.h"
 #include "handlers/tungosniff.h"
 #include "listeners/tungo/tungo.h"
 
@@ -23,6 +24,7 @@ struct tungo_handler_cfg {
     bool ipv6;
     bool sniffing, sniffing_udp, sniffing_fallback, sniffing_override;
     int64_t sniffing_timeout_ms;
+    struct tungodns_options dns;
     int64_t ignored_ms;
     char *ignored_text;
     bool ignored_bool;
@@ -33,6 +35,7 @@ struct tun_handler {
     struct handler_setup setup;
     struct tungo_handler_cfg *cfg;
     struct tun_conn *conns; /* every TCP flow and datagram flow */
+    struct tungodns *dns;   /* NULL: none of its options is set */
     bool ending, told_of_loop, told_dns_tcp;
     struct deferred deferred;
 };
@@ -40,7 +43,7 @@ struct tun_handler {
 struct tun_conn {
     struct tun_handler *h;
     struct tun_conn *next, **link;
-    struct report report;     /* its target may be a sniffed name */
+    struct report report;     /* its target may be a sniffed name, or one known from DNS */
     struct addr dst;          /* where the client's packets go */
     struct tungo_flow *flow;  /* parked SYN */
     struct udp_dest *ud;      /* datagram flow being opened, or open */
@@ -49,6 +52,7 @@ struct tun_conn {
     struct stream *client, *target;
     struct splice *splice;
     struct timer park;
+    bool named; /* by DNS; its address is as good */
     struct deferred deferred;
 };
 
@@ -63,6 +67,10 @@ bool tun_is_bypassed(const struct tun_handler *h, const char *network, const str
 /* What is asked and dialled when the first bytes of a flow to `original` said `found`. */
 void tun_plan(const struct tungo_handler_cfg *cfg, const struct sniffed *found,
               const struct target *original, struct handler_plan *ret_p);
+/* The same for a flow whose name is known from DNS. false: its first bytes are needed. */
+bool tun_plan_known(const struct tungo_handler_cfg *cfg, enum tungodns_known known,
+                    const struct target *name, const struct target *original,
+                    struct handler_plan *ret_p);
 void tun_explain(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p);
 
 /* Of struct tungo_events. */

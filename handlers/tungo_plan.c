@@ -1,4 +1,6 @@
-/* handlers/tungo_plan.c - what the first bytes of a flow decide: pure. gost-config.md 5.4, 5.5. */
+/* handlers/tungo_plan.c - what the first bytes of a flow, or what DNS told of it, decide: pure.
+ * gost-config.md 5.4, 5.5.
+ */
 #include "handlers/tungo_inside.h"
 #include <stdio.h>
 
@@ -11,6 +13,35 @@ void tun_plan(const struct tungo_handler_cfg *cfg, const struct sniffed *found,
     (void)sniffed_target(found, &named);
     ret_p->seen = named;
     ret_p->dial = cfg->sniffing_override ? named : *original;
+}
+
+bool tun_plan_known(const struct tungo_handler_cfg *cfg, enum tungodns_known known,
+                    const struct target *name, const struct target *original,
+                    struct handler_plan *ret_p)
+{
+    *ret_p = (struct handler_plan){.rule = *original, .seen = *original, .dial = *original};
+    switch (known) {
+    case KNOWN_NOTHING:
+        return !cfg->sniffing;
+    case KNOWN_LIKELY:
+        if (cfg->sniffing)
+            return false;
+        ret_p->rule = ret_p->seen = *name;
+        return true;
+    case KNOWN_NAME:
+        ret_p->rule = ret_p->seen = *name;
+        if (cfg->sniffing_override)
+            ret_p->dial = *name;
+        return true;
+    case KNOWN_FAKE:
+        ret_p->rule = ret_p->seen = ret_p->dial = *name;
+        return true;
+    case KNOWN_STALE:
+        ret_p->rc = RC_REFUSED;
+        (void)snprintf(ret_p->note, sizeof ret_p->note, "no name has this fake address");
+        return true;
+    }
+    return true;
 }
 
 /* A TLS server name stands for whatever carries a name in its first bytes. */

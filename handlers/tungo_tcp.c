@@ -3,11 +3,13 @@
  *
  *   SYN -> dial -> let in -> splice              no sniffing: the client sees the truth
  *   SYN -> let in -> sniff -> dial -> splice     the first bytes decide where to
+ *   SYN -> let in -> questions and answers       to port 53, where tungodns.h says so
  *
  * Without sniffing the SYN stays parked while the target is dialled: refused, unreachable, or a
  * connection that works. A carrier that cannot tell (a silent relay server) is given parkWait, then
- * the SYN is let in. With sniffing the name found is dialled, with the port that was asked for, and
- * rules see the name; without one everything is as for the address.
+ * the SYN is let in. The same where DNS has told the flow's name. With sniffing the name found is
+ * dialled, with the port that was asked for, and rules see the name; without one everything is as
+ * for the address.
  */
 #include "core/splice.h"
 #include "core/stream.h"
@@ -196,7 +198,7 @@ static bool falls_back(const struct tun_conn *c)
     struct target original;
 
     target_from_addr(&original, &c->dst);
-    return c->sniff && c->h->cfg->sniffing_fallback && c->h->cfg->sniffing_override &&
+    return (c->sniff || c->named) && c->h->cfg->sniffing_fallback && c->h->cfg->sniffing_override &&
            !target_equal(&c->report.target, &original);
 }
 
@@ -242,6 +244,36 @@ static void on_sniffed(void *arg, enum rc rc)
 
 /* ---------------------------------------------------------------- from the listener */
 
+static void answer_dns(struct tun_handler *h, struct tungo_flow *f)
+{
+    struct addr client = *tungo_flow_client(f), dst = *tungo_flow_target(f);
+    struct stream *s = tungo_flow_accept(f);
+
+    if (s)
+        tungodns_serve(h->dns, s, &client, &dst);
+}
+
+/* Where to is known, or asked of the first bytes. */
+static void begin(struct tun_conn *c)
+{
+    struct target original = c->report.target, name;
+    struct handler_plan plan;
+    enum tungodns_known known = tungodns_name(c->h->dns, &c->report.client, &c->dst, &name);
+
+    if (!tun_plan_known(c->h->cfg, known, &name, &original, &plan)) {
+        let_in(c);
+        return;
+    }
+    c->named = known == KNOWN_NAME;
+    c->report.target = plan.seen;
+    if (plan.rc != RC_OK)
+        fail(c, plan.rc, plan.note);
+    else if (tun_is_bypassed(c->h, "tcp", &plan.rule))
+        fail(c, RC_DENIED, "bypass");
+    else
+        dial(c, &plan.dial, &plan.seen);
+}
+
 void tun_on_flow(void *arg, struct tungo_flow *f)
 {
     struct tun_handler *h = arg;
@@ -252,6 +284,10 @@ void tun_on_flow(void *arg, struct tungo_flow *f)
         tungo_flow_refuse(f, RC_DENIED);
         return;
     }
+    if (tungodns_takes_tcp(h->dns, tungo_flow_target(f))) {
+        answer_dns(h, f);
+        return;
+    }
     c = tun_conn_new(h, "tcp", client, tungo_flow_target(f));
     if (!c) {
         tungo_flow_refuse(f, RC_NOMEM);
@@ -260,12 +296,7 @@ void tun_on_flow(void *arg, struct tungo_flow *f)
     c->flow = f;
     timer_init(h->setup.loop, &c->park, on_park_over);
     tungo_flow_set_user(f, c);
-    if (h->cfg->sniffing)
-        let_in(c);
-    else if (tun_is_bypassed(h, "tcp", &c->report.target))
-        fail(c, RC_DENIED, "bypass");
-    else
-        dial(c, &c->report.target, NULL);
+    begin(c);
 }
 
 void tun_on_flow_gone(void *arg, struct tungo_flow *f)

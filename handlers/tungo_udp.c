@@ -4,7 +4,19 @@
 #include "core/dgram.h"
 #include "core/splice.h"
 #include "handlers/tungo_inside.h"
+#include <stdio.h>
 #include <string.h>
+
+/* Whom rules see: the name, as far as DNS has told it, or the address. */
+static enum tungodns_known who(struct tun_handler *h, const struct addr *client,
+                               const struct addr *dst, struct target *ret_t)
+{
+    enum tungodns_known known = tungodns_name(h->dns, client, dst, ret_t);
+
+    if (known == KNOWN_NOTHING || known == KNOWN_STALE)
+        target_from_addr(ret_t, dst);
+    return known;
+}
 
 enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst, const void *data,
                    size_t n, struct tungo_udp_route *ret_route)
@@ -17,11 +29,19 @@ enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst,
 
     (void)data;
     (void)n;
-    target_from_addr(&t, dst);
     if (!tun_is_admitted(h, client))
         return RC_DENIED;
-    rc = tun_is_bypassed(h, "udp", &t) ? diag_set(&diag, RC_DENIED, "bypass")
-                                       : router_udp_route(h->setup.router, &t, &route, &diag);
+    if (tungodns_takes_udp(h->dns, dst)) {
+        *ret_route = (struct tungo_udp_route){.fixed = true};
+        return RC_OK;
+    }
+    enum tungodns_known known = who(h, client, dst, &t);
+    if (known == KNOWN_STALE)
+        rc = diag_set(&diag, RC_REFUSED, "no name has this fake address");
+    else if (tun_is_bypassed(h, "udp", &t))
+        rc = diag_set(&diag, RC_DENIED, "bypass");
+    else
+        rc = router_udp_route(h->setup.router, &t, &route, &diag);
     if (rc != RC_OK) {
         struct report r;
 
@@ -31,8 +51,8 @@ enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst,
         return rc == RC_DENIED ? RC_REFUSED : rc; /* the client is told */
     }
     ret_route->id = route.id;
-    ret_route->fixed = route.fixed;
-    ret_route->empty_apart = route.empty_apart;
+    ret_route->fixed = route.fixed || known == KNOWN_FAKE;
+    ret_route->empty_apart = route.empty_apart && !ret_route->fixed;
     return RC_OK;
 }
 
@@ -55,21 +75,44 @@ static void on_dgram(void *arg, struct dgram *d, const struct dial_result *res)
     tun_conn_free(c);
 }
 
+/* The far end is here. */
+static bool open_dns(struct tun_conn *c)
+{
+    struct dgram *d = tungodns_dgram(c->h->dns, &c->report.client, &c->dst, c->report.route);
+
+    if (!d)
+        return false;
+    (void)snprintf(c->report.route, sizeof c->report.route, "dns");
+    report_connected(&c->report);
+    tungo_udp_ready(c->h->setup.tungo, c->ud, d, RC_OK);
+    return true;
+}
+
+static bool open_way(struct tun_conn *c, bool fixed)
+{
+    struct tun_handler *h = c->h;
+    struct dial_req req = {.client = c->report.client};
+    enum tungodns_known known = who(h, &c->report.client, &c->dst, &c->report.target);
+
+    req.seen = c->report.target;
+    if (fixed && known == KNOWN_FAKE)
+        req.target = c->report.target;
+    else if (fixed)
+        target_from_addr(&req.target, &c->dst);
+    c->dial = router_dial_dgram(h->setup.router, &req, on_dgram, c);
+    return c->dial != NULL;
+}
+
 void tun_on_udp_open(void *arg, struct udp_dest *ud, const struct tungo_udp_route *route,
                      const struct addr *client, const struct addr *dst)
 {
     struct tun_handler *h = arg;
-    struct dial_req req = {.client = *client};
     struct tun_conn *c = tun_conn_new(h, "udp", client, dst);
 
     if (c) {
         c->ud = ud;
         tungo_udp_set_user(ud, c);
-        req.seen = c->report.target;
-        if (route->fixed)
-            req.target = c->report.target;
-        c->dial = router_dial_dgram(h->setup.router, &req, on_dgram, c);
-        if (c->dial)
+        if (tungodns_takes_udp(h->dns, dst) ? open_dns(c) : open_way(c, route->fixed))
             return;
         tungo_udp_set_user(ud, NULL);
         tun_conn_free(c);

@@ -110,9 +110,10 @@ START_TEST(test_names_that_can_have_none)
 {
     struct fakepool *p = pool("198.18.0.0/15", NULL);
     char longest[300];
-    static const char *const bad[] = {"",      ".",        "a..b",  ".a",          "a.",
-                                      "a\\.b", "a b",      "a/b",   "192.0.2.1",   "2001:db8::1",
-                                      "\xc3",  "a\\009.b", "a:b.c", "host.name\n", "*.example"};
+    static const char *const bad[] = {
+        "",          ".",         "a..b",        ".a",    "a.",       "a\\.b", "a b",
+        "a/b",       "192.0.2.1", "2001:db8::1", "\xc3",  "a\\009.b", "a:b.c", "host.name\n",
+        "*.example", "localhost", "a.LOCALHOST", "127.1", "0x7f.0x1", "1",     "a.09"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         ck_assert_msg(strcmp(give(p, bad[i], AF_INET), "none") == 0, "%s", bad[i]);
     memset(longest, 'a', sizeof(longest));

@@ -1,0 +1,185 @@
+#!/bin/sh
+# tests/e2e/24_tungo_dns.sh - the tungo handler's DNS: fake addresses, kept answers, hijacked questions, names of flows.
+#
+#     dig, curl (client) -> [tungo, dns.*] -> cgost -- c0 --> relay (server, has the names) --> target: .9, .10 named.test,
+#                                                                        |                      .53 nameserver, counts
+#                                                                      capture of port 53
+. "$(dirname "$0")/lib.sh"
+NAMED=10.90.9.10 NAMED6=fd90:9::10 NS=10.90.9.53 NS6=fd90:9::53
+printf '127.0.0.1 localhost\n%s named.test other.test\n%s named.test\n%s hidden.test\n10.90.9.66 dead.test\n' "$NAMED" "$NAMED6" "$NAMED" >"$work/hosts"
+printf 'nameserver 127.0.0.1\noptions attempts:1 timeout:1\n' >"$work/resolv"
+printf 'nameserver %s\noptions attempts:1 timeout:3\n' "$NS" >"$work/resolv.app"
+net_up
+net_route
+addr "$T" lo "$NAMED/32" "$NAMED6/128" "$NS/32" "$NS6/128"
+for a in "$NAMED" "$NS"; do ip -n "$S" route add "$a/32" via 10.90.2.2; done
+for a in "$NAMED6" "$NS6"; do ip -n "$S" -6 route add "$a/128" via fd90:2::2; done
+start target "$T" python3 "$here/tests/tools/target.py" --addr "$TARGET" --addr "$TARGET6" --addr "$NAMED" --addr "$NAMED6" --ready "$work/target.ready"
+start nameserver "$T" python3 "$here/tests/tools/nameserver.py" --addr "$NS" --addr "$NS6" --log "$work/asked" --ready "$work/ns.ready" \
+	named.test=$NAMED named.test=$NAMED6 other.test=$NAMED plain.test=$TARGET plain.test=$TARGET6
+wait_for "target" 10 test -e "$work/target.ready"
+wait_for "nameserver" 10 test -e "$work/ns.ready"
+ip -n "$S" route add unreachable 10.90.9.66
+net_mark
+start relay "$S" sh -c 'mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv" /etc/resolv.conf && shift && exec "$@"' sh "$work" "$CGOST" -L 'relay://:8421?bind=true'
+mine="$mine $pid"
+wait_for "relay" 10 listens "$S" 8421
+NODE="relay://$SERVER:8421"
+
+# dns_up NAME QUERY [ARGUMENT...]: the client's program; the pool's ranges are routed into the device too
+dns_up() {
+	name=$1 query=$2 && shift 2
+	cgost "$name" "$C" -L "tungo://:0?name=tungo&net=192.168.123.1/24,fd12:3::1/64&route=10.90.9.0/24,fd90:9::/64,198.18.0.0/15,fd00:f::/64&interface=c0&$query" "$@"
+	tungo_is_up
+}
+gone() { ! ip -n "$C" link show tungo 2>/dev/null; }
+dns_down() { # NAME PID
+	fds_back "$1" "$2" "$before" 15
+	stop_pid "$2"
+	same "$1: ends with status 0" 0 "$status"
+	wait_for "the device goes" 5 gone
+}
+dig() { inside "$C" dig +tries=1 +time=3 +nocookie "$@"; }
+short() { dig +short "$@" | tr '\n' ' ' | sed 's/ $//'; }
+status() { dig "$@" | sed -n 's/.*status: \([A-Z]*\),.*/\1/p'; }
+ttl() { dig +noall +answer +authority "$@" | awk 'NR == 1 { print $2 }'; }
+asked() { sort "$work/asked" 2>/dev/null | uniq -c | sed 's/^ *//' | tr '\n' ';'; } # "COUNT PROTOCOL NAME TYPE;..."
+forget() { : >"$work/asked"; }
+# where a request ends: "ADDRESS NAME PATH"; names are asked for at the nameserver
+fetch() { inside "$C" sh -c 'mount --bind "$1/resolv.app" /etc/resolv.conf && shift && exec curl -s -m 10 "$@"' sh "$work" "$@" | cut -d' ' -f1-3; }
+dialled() { grep -o 'dst=[^ ]*' "$work/relay.log" | sed 's/dst=//;s/"//g' | sort -u | tr '\n' ' '; }
+said() { grep -q "$2" "$work/$1.log"; }
+# a datagram there and back: "echoed", or the error
+udp() { inside "$C" timeout 10 python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.connect((sys.argv[1], 7))
+try:
+    s.send(b"hello")
+    print("echoed" if s.recv(100) == b"hello" else "something else")
+except OSError as e:
+    print(e.strerror or type(e).__name__)' "$1"; }
+capture() { # NAME NAMESPACE DEVICE: packets to or from port 53; capture_count NAME tells how many
+	start "$1" "$2" tcpdump -nn -l -i "$3" port 53
+	wait_for "capture" 10 grep -q 'listening on' "$work/$1.log"
+}
+capture_count() { grep -c ' IP6\{0,1\} ' "$work/$1.log"; }
+
+# --- fake addresses: names go to the far end, no question leaves
+FAKE="dns.fake=198.18.0.0/15,fd00:f::/64&dns.fake.file=$work/state/pool"
+dns_up fake "$FAKE" -F "$NODE"
+fake=$pid
+before=$(fds "$fake")
+capture leak-client "$C" c0
+capture leak-server "$S" s1
+forget
+same "fake: A" 198.18.0.1 "$(short @$NS named.test A)"
+same "fake: for a second" 1 "$(ttl @$NS named.test A)"
+same "fake: AAAA, the same place" fd00:f::1 "$(short @$NS NAMED.test AAAA)"
+same "fake: another name" 198.18.0.2 "$(short @$NS6 hidden.test A)"
+same "fake: over TCP" 198.18.0.1 "$(short +tcp @$NS named.test A)"
+same "fake: several questions on one connection" "198.18.0.1 198.18.0.2" "$(short +tcp +keepopen @$NS named.test A hidden.test A)"
+same "fake: HTTPS records say nothing" "NOERROR 0" "$(status @$NS named.test HTTPS) $(dig +noall +answer @$NS named.test HTTPS | wc -l)"
+same "fake: ANY says nothing" "NOERROR 0" "$(status +notcp @$NS named.test ANY) $(dig +noall +answer +notcp @$NS named.test ANY | wc -l)"
+same "fake: the name of an address" hidden.test. "$(short @$NS -x 198.18.0.2)"
+same "fake: and of IPv6" hidden.test. "$(short @$NS -x fd00:f::2)"
+same "fake: of one that nobody has" NXDOMAIN "$(status @$NS -x 198.18.0.77)"
+same "fake: localhost stays here" 127.0.0.1 "$(short @$NS localhost A)"
+same "fake: curl by name, IPv4" "$NAMED named.test /x" "$(fetch -4 http://named.test/x)"
+same "fake: curl by name, IPv6" "$NAMED named.test /x" "$(fetch -6 http://named.test/x | sed "s/$NAMED6/$NAMED/")"
+same "fake: a name that only the far end knows" "$NAMED hidden.test /x" "$(fetch http://hidden.test/x)"
+same "fake: a datagram to a name" echoed "$(udp 198.18.0.1)"
+same "fake: and by IPv6" echoed "$(udp fd00:f::2)"
+begin=$(date +%s%3N)
+same "fake: an address that nobody has is refused" "7" "$(inside "$C" curl -s -m 10 http://198.18.3.4/ >/dev/null; echo $?)"
+check "fake: at once" test $(($(date +%s%3N) - begin)) -lt 2000
+same "fake: for UDP by ICMP" "Connection refused" "$(udp 198.18.3.4)"
+same "fake: a name that can't be reached is unreachable" 7 "$(inside "$C" curl -s -m 10 "http://$(short @$NS dead.test A)/" >/dev/null; echo $?)"
+same "fake: the nameserver was asked nothing" "" "$(asked)"
+same "fake: no DNS packet left the client" 0 "$(capture_count leak-client)"
+same "fake: nor the server" 0 "$(capture_count leak-server)"
+check "fake: the far end was told names" sh -c "grep -q 'named.test:80' '$work/relay.log' && grep -q 'hidden.test:80' '$work/relay.log'"
+check "fake: and no fake address" sh -c "! grep -E '198\.18\.|fd00:f' '$work/relay.log'"
+same "fake: other types go on to the server that was asked" "10 mail.named.test." "$(short @$NS named.test MX)"
+same "fake: over TCP too" "10 mail.named.test." "$(short +tcp @$NS named.test MX)"
+same "fake: and only they" "1 tcp named.test MX;1 udp named.test MX;" "$(asked)"
+
+# a crash, then another start: names keep their addresses
+kill -9 "$fake"
+wait "$fake" 2>/dev/null
+mine=$(echo "$mine" | sed "s/ $fake\b//")
+wait_for "the device goes" 5 gone
+dns_up fake2 "$FAKE" -F "$NODE"
+fake=$pid
+before=$(fds "$fake")
+same "fake: after a crash, by address" "$NAMED 198.18.0.2 /x" "$(fetch http://198.18.0.2/x)"
+same "fake: the same address" "198.18.0.1 fd00:f::1" "$(short @$NS named.test A) $(short @$NS named.test AAAA)"
+dns_down fake2 "$fake"
+sed -i 's/ hidden.test$/ hidden test/' "$work/state/pool"
+printf '198.18.0.9 cut.te' >>"$work/state/pool"
+dns_up fake3 "dns.fake=198.18.0.0/15&dns.fake.file=$work/state/pool&dns.map=true" -F "$NODE"
+fake=$pid
+before=$(fds "$fake")
+check "fake: a spoiled record is told" said fake3 '2 lines could not be used'
+same "fake: the rest of it counts" "198.18.0.1" "$(short @$NS named.test A)"
+same "fake: AAAA without a range: no answer, no error" "NOERROR 0" "$(status @$NS named.test AAAA) $(dig +noall +answer @$NS named.test AAAA | wc -l)"
+same "fake: curl with IPv4 only" "$NAMED named.test /x" "$(fetch http://named.test/x)"
+dns_down fake3 "$fake"
+
+# --- kept answers
+dns_up cache 'dns.cache=true'
+cache=$pid
+before=$(fds "$cache")
+forget
+same "cache: an answer" "$NAMED" "$(short @$NS named.test A)"
+same "cache: again" "$NAMED" "$(short @$NS Named.Test A)"
+same "cache: another type" "$NAMED6" "$(short @$NS named.test AAAA)"
+check "cache: the time runs down" sh -c "i=0; while [ \$i -lt 50 ]; do t=\$(ip netns exec $C dig +tries=1 +time=3 +nocookie +noall +answer @$NS named.test A | awk '{ print \$2 }'); [ \$t -lt 300 ] && [ \$t -gt 250 ] && exit 0; i=\$((i + 1)); sleep 0.1; done; exit 1"
+same "cache: no such name" NXDOMAIN "$(status @$NS nx.test A)"
+same "cache: still none" NXDOMAIN "$(status @$NS nx.test A)"
+same "cache: one question each" "1 udp named.test A;1 udp named.test AAAA;1 udp nx.test A;" "$(asked)"
+same "cache: another server is another question" "$NAMED" "$(short @$NS6 named.test A)"
+same "cache: asked" "2 udp named.test A;1 udp named.test AAAA;1 udp nx.test A;" "$(asked)"
+same "cache: TCP passes as it is" "$NAMED" "$(short +tcp @$NS named.test A)"
+check "cache: what is no DNS passes on port 53" probe udp "$TARGET"
+dns_down cache "$cache"
+
+# --- every question to the service's resolver
+dns_up hijack "dns.hijack=true&dns.cache=true&resolver=udp://$NS" -F "$NODE?bypass=$NS"
+hijack=$pid
+before=$(fds "$hijack")
+forget
+capture leak-hijack "$C" c0
+same "hijack: a server that is none" "$NAMED" "$(short @10.90.9.99 named.test A)"
+same "hijack: over TCP" "$NAMED" "$(short +tcp @10.90.9.99 named.test A)"
+same "hijack: by IPv6" "$TARGET6" "$(short @fd90:9::99 plain.test AAAA)"
+same "hijack: any type" "10 mail.named.test." "$(short +tcp @10.90.9.98 named.test MX)"
+same "hijack: no such name" NXDOMAIN "$(status @10.90.9.98 nx.test A)"
+same "hijack: kept, whoever was meant" "1 udp named.test A;1 udp named.test MX;1 udp nx.test A;1 udp plain.test AAAA;" "$(asked)"
+same "hijack: nobody else was asked" "" "$(grep ' IP6\{0,1\} ' "$work/leak-hijack.log" | grep -v " $NS\.53[: ]")"
+dns_down hijack "$hijack"
+check "hijack without a resolver does not start" sh -c "! ip netns exec $C $CGOST -L 'tungo://:0?name=tungo&net=192.168.123.1/24&dns.hijack=true' >$work/none.log 2>&1 && grep -q 'set .resolver' $work/none.log"
+check "a pool that can be none does not start" sh -c "! ip netns exec $C $CGOST -L 'tungo://:0?name=tungo&net=192.168.123.1/24&dns.fake=127.0.0.0/8' >$work/none.log 2>&1 && grep -q '127.0.0.0/8' $work/none.log"
+
+# --- names of flows from the answers that were seen, without sniffing
+printf '%s plain.test\n' "$TARGET" >"$work/hosts.client"
+dns_up map "dns.map=true&hosts=plain.test:$TARGET" -F "$NODE?bypass=plain.test"
+map=$pid
+before=$(fds "$map")
+: >"$work/relay.log"
+same "map: an address that nobody asked for" "$NAMED $NAMED /x" "$(fetch "http://$NAMED/x")"
+same "map: the answer" "$NAMED" "$(short @$NS named.test A)"
+same "map: the flow" "$NAMED named.test /x" "$(fetch --resolve "named.test:80:$NAMED" http://named.test/x)"
+check "map: the far end was told the name" sh -c "grep -q 'named.test:80' '$work/relay.log'"
+same "map: two names of one address" "$NAMED" "$(short @$NS other.test A)"
+: >"$work/relay.log"
+same "map: then nobody is sure: the address is dialled" "$NAMED other.test /x" "$(fetch --resolve "other.test:80:$NAMED" http://other.test/x)"
+check "map: the far end was told the address" sh -c "grep -q '$NAMED:80' '$work/relay.log' && ! grep -q 'other.test' '$work/relay.log'"
+check "map: rules saw the name" said map 'other.test:80'
+: >"$work/relay.log"
+same "map: the name of a rule" "$TARGET" "$(short @$NS plain.test A)"
+same "map: goes past the chain" "$TARGET plain.test /x" "$(fetch --resolve "plain.test:80:$TARGET" http://plain.test/x)"
+check "map: the chain did not see it" sh -c "! grep -q ':80' '$work/relay.log'"
+check "map: the record says direct" sh -c "grep 'plain.test:80' '$work/map.log' | grep -q direct"
+dns_down map "$map"
