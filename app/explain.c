@@ -1,6 +1,6 @@
 /* app/explain.c - the command: its words, each service's story, text or JSON. See explain.h. */
 #include "app/explain.h"
-#include "app/command.h"
+#include "app/subcommand.h"
 #include "core/host/netlink.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ struct request {
     bool json;
 };
 
-static int read_words(const struct command *c, struct request *r)
+static int read_words(const struct subcommand *c, struct request *r)
 {
     const char *const *word = c->cli.operands;
 
@@ -37,7 +37,7 @@ static int read_words(const struct command *c, struct request *r)
 }
 
 /* One story per service; JSON: one object with all of them. */
-static int tell(const struct command *c, const struct request *r)
+static int tell(const struct subcommand *c, const struct request *r)
 {
     json_t *all = json_array(), *top = json_pack("{s:O?}", "services", all);
     struct netlink nl = {.fd = -1};
@@ -83,19 +83,19 @@ static int tell(const struct command *c, const struct request *r)
 int explain_main(int argc, char **argv)
 {
     struct request r = {.service = NULL};
-    struct command c = {.name = NULL};
+    struct subcommand c = {.name = NULL};
     const struct cli_flag own[] = {{"sni", NULL, &r.q.sni},
                                    {"service", NULL, &r.service},
                                    {"json", &r.json, NULL},
                                    {NULL, NULL, NULL}};
-    int code = command_parse(&c, argc, argv, own);
+    int code = subcommand_parse(&c, argc, argv, own);
 
     if (code < 0)
         code = read_words(&c, &r);
     if (code < 0)
-        code = command_build(&c);
+        code = subcommand_build(&c);
     if (code < 0)
         code = tell(&c, &r);
-    command_close(&c);
+    subcommand_close(&c);
     return code;
 }

@@ -101,19 +101,6 @@ static bool ask_rules(struct teller *t, const struct handler_plan *plan)
 
 /* ---------------------------------------------------------------- hops */
 
-static const char *udp_words(unsigned udp)
-{
-    switch (udp & (CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED)) {
-    case CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED:
-        return "an association for any destination, or a flow per destination";
-    case CONNECTOR_UDP_ANY:
-        return "an association for any destination";
-    case CONNECTOR_UDP_FIXED:
-        return "a flow per destination";
-    }
-    return "none";
-}
-
 static void tell_node(struct teller *t, const struct route_account *a, const struct hop_account *h,
                       int i)
 {

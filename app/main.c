@@ -1,12 +1,13 @@
 /* app/main.c - the program: flags, configuration, one run. Exit codes as GOST: 0 fine, 1 what it
  * was told can't be done, 2 wrong flags (gost-config.md 1.5).
  */
-#include "app/command.h"
+#include "app/doctor.h"
 #include "app/explain.h"
 #include "app/interfaces.h"
 #include "app/parent.h"
 #include "app/registry.h"
 #include "app/rules.h"
+#include "app/subcommand.h"
 #include "app/world.h"
 #include "configs/cli.h"
 #include "configs/dump.h"
@@ -21,7 +22,7 @@
 #define VERSION "0.1.0"
 
 /* At start problems are log records; for -t and -O, where somebody looks at a terminal, they are
- * plain lines (command_tell). */
+ * plain lines (subcommand_tell). */
 static void tell(const struct problem *p)
 {
     enum log_level level = p->severity == PROBLEM_WARNING ? LOG_WARN
@@ -56,7 +57,7 @@ static int print(const struct cli *c)
         else
             fprintf(stderr, "no memory, or standard output can't be written\n");
     } else {
-        command_tell(&p);
+        subcommand_tell(&p);
     }
     dump_done(&d);
     tree_free(t);
@@ -72,7 +73,7 @@ static int test(const struct cli *c)
 
     if (rc == RC_OK && !rules_check(cfg, true, &p))
         rc = RC_INVALID;
-    command_tell(&p);
+    subcommand_tell(&p);
     if (rc == RC_OK)
         printf("configuration ok: %zu service%s\n", cfg->n_services,
                cfg->n_services == 1 ? "" : "s");
@@ -139,7 +140,7 @@ static void version(void)
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} commands[] = {{"explain", explain_main}};
+} commands[] = {{"doctor", doctor_main}, {"explain", explain_main}};
 
 int main(int argc, char **argv)
 {

@@ -97,5 +97,7 @@ void story_print(const struct story *s)
                        *name ? " " : "", name);
         printf("%-*s  %s%s%s\n", LABEL_COLUMNS, label, verdict, *verdict && *text ? ": " : "",
                text);
+        if (*word(step, "mend"))
+            printf("%*s  mend: %s\n", LABEL_COLUMNS, "", word(step, "mend"));
     }
 }

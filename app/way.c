@@ -44,6 +44,7 @@ enum rc way_find(struct netlink *nl, const struct sockopts *so, const struct add
         return rc;
     memcpy(w.device, link.name, sizeof w.device);
     w.gateway = r.gateway;
+    w.bits = r.dst.bits;
     w.tun = is_tun(w.device);
     *ret_w = w;
     return RC_OK;

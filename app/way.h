@@ -14,6 +14,7 @@ struct way {
     char bound[16];    /* device of the first choice; "": none */
     struct addr local; /* of the first choice; family 0: none */
     char device[16];   /* by which it leaves; "": the kernel was not asked */
+    unsigned bits;     /* prefix of that route */
     struct addr gateway;
     bool tun; /* the device is a TUN */
 };

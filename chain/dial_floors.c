@@ -123,6 +123,10 @@ void dial_open_stream(struct dial *d)
             return;
         }
         marker_ok(&d->route.nodes[d->at]->marker);
+        if (d->req.reach && next_node(d) == d->route.n) {
+            dial_finish(d, RC_OK);
+            return;
+        }
         if (dial_wants_dgram(d) && next_node(d) == d->route.n) {
             ask_dgram(d);
             return;

@@ -81,3 +81,16 @@ void route_account_done(struct route_account *a)
 {
     route_done(&a->route);
 }
+
+const char *udp_words(unsigned udp)
+{
+    switch (udp & (CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED)) {
+    case CONNECTOR_UDP_ANY | CONNECTOR_UDP_FIXED:
+        return "an association for any destination, or a flow per destination";
+    case CONNECTOR_UDP_ANY:
+        return "an association for any destination";
+    case CONNECTOR_UDP_FIXED:
+        return "a flow per destination";
+    }
+    return "none";
+}

@@ -42,4 +42,7 @@ void router_explain(struct router *r, const struct dial_req *req, bool udp,
                     struct route_account *ret_a);
 void route_account_done(struct route_account *a);
 
+/* The connector_flag bits of a node or a hop in words: "an association for any destination". */
+const char *udp_words(unsigned udp);
+
 #endif

@@ -46,6 +46,7 @@ struct dial_req {
     struct addr client;   /* family 0: unknown */
     bool one;             /* UDP: an empty target is not "anybody" but what the node forwards to */
     bool udp_only;        /* no stream instead of datagrams, also for DNS */
+    bool reach;           /* no target: only as far as the last node, of which nothing is asked */
     bool v6_only, v4_only;
 };
 

@@ -14,6 +14,7 @@
 struct loop;
 struct stream;
 struct tls_cfg;
+struct tls_ctx;
 struct dialer;
 
 struct dialer_setup {
@@ -39,7 +40,8 @@ struct dialer_type {
                     struct diag *diag);                  /* NULL: nothing to do */
     enum rc (*push)(struct dialer *d, struct stream *s); /* NULL: no floors */
     bool (*verifies)(
-        const struct dialer *d);    /* does it check who the node is? NULL: it has no way to */
+        const struct dialer *d); /* does it check who the node is? NULL: it has no way to */
+    struct tls_ctx *(*tls)(const struct dialer *d); /* borrowed; NULL: there is no TLS */
     void (*done)(struct dialer *d); /* accepts half-built; cfg is freed by the owner */
 };
 

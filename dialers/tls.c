@@ -42,6 +42,12 @@ static bool verifies(const struct dialer *d)
     return tls_ctx_verifies(t->ctx);
 }
 
+static struct tls_ctx *tls(const struct dialer *d)
+{
+    const struct tls_node *t = d->state;
+    return t->ctx;
+}
+
 static void done(struct dialer *d)
 {
     if (d->state == NULL)
@@ -59,5 +65,6 @@ const struct dialer_type dialer_tls = {
     .init = init,
     .push = push,
     .verifies = verifies,
+    .tls = tls,
     .done = done,
 };

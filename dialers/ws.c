@@ -64,6 +64,12 @@ static bool verifies(const struct dialer *d)
     return tls_ctx_verifies(st->tls.ctx);
 }
 
+static struct tls_ctx *tls(const struct dialer *d)
+{
+    const struct state *st = d->state;
+    return st->tls.ctx;
+}
+
 static void done(struct dialer *d)
 {
     struct state *st = d->state;
@@ -95,5 +101,6 @@ const struct dialer_type dialer_wss = {
     .init = init_wss,
     .push = push,
     .verifies = verifies,
+    .tls = tls,
     .done = done,
 };

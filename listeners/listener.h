@@ -50,6 +50,17 @@ struct listener_device {
     const char *addr; /* "192.168.123.1/24,fd00::1/64" */
 };
 
+/* What a listener with a device of its own will make of this machine, told before it is opened. */
+struct listener_plan {
+    const char *device; /* name; borrowed, as addresses */
+    uint32_t mtu;
+    const struct cidr *addresses; /* with host bits */
+    size_t n_addresses;
+    struct cidr *routes; /* heap; the caller frees it */
+    size_t n_routes;
+    bool dns; /* systemd-resolved is told of DNS servers */
+};
+
 struct listener_type {
     const char *name;
     const char *aliases;
@@ -63,6 +74,8 @@ struct listener_type {
     const char *(*where)(const struct listener *l, char *buf, size_t cap);
     /* The device for the hooks' environment; strings live as long as l. NULL: there is none. */
     void (*device)(const struct listener *l, struct listener_device *ret_d);
+    /* The same before it is opened, from its options. NULL: there is none. */
+    enum rc (*plan)(const void *cfg, struct listener_plan *ret_p, struct diag *diag);
     /* Only the tungo listener: what its handler talks to. */
     struct tungo *(*tungo)(struct listener *l);
 };

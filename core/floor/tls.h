@@ -46,6 +46,18 @@ const char *tls_ctx_note(const struct tls_ctx *ctx);
 /* Our own certificate as clients would pin it, "sha256:HEX"; false: there is none. */
 enum { TLS_PIN_TEXT_MAX = 72 };
 bool tls_ctx_pin(const struct tls_ctx *ctx, char *buf, size_t cap);
+/* What a server showed in a full handshake, for those who look into it (`cgost doctor`). Strings
+ * are valid during the call. */
+struct tls_shown {
+    const char *version;        /* "TLSv1.3" */
+    char subject[160];          /* peers' text: to be quoted */
+    char pin[TLS_PIN_TEXT_MAX]; /* as pin= takes it */
+    char trouble[240]; /* why the system's roots and the name would not accept it; "": they would */
+    int64_t days_left; /* of its certificate; negative: expired */
+};
+typedef void tls_shown_fn(void *arg, const struct tls_shown *shown);
+/* fn is called from the loop, inside the handshake; NULL: nobody looks any more. */
+void tls_ctx_watch(struct tls_ctx *ctx, tls_shown_fn *fn, void *arg);
 void tls_ctx_handshakes(const struct tls_ctx *ctx, uint64_t *ret_full, uint64_t *ret_resumed);
 
 /* name: SNI when the configuration names none (an IP literal is never sent). session_key: tickets

@@ -405,15 +405,9 @@ const char *tls_ctx_note(const struct tls_ctx *c)
 
 bool tls_ctx_pin(const struct tls_ctx *c, char *buf, size_t cap)
 {
-    uint8_t pin[TLS_PIN_BYTES];
-    size_t at;
-
     if (!c->cert.chain.raw.p || cap < TLS_PIN_TEXT_MAX)
         return false;
-    tls_cert_pin(&c->cert.chain, pin);
-    at = (size_t)snprintf(buf, cap, "sha256:");
-    for (size_t i = 0; i < sizeof(pin); i++)
-        at += (size_t)snprintf(buf + at, cap - at, "%02x", pin[i]);
+    tls_pin_format(&c->cert.chain, buf, cap);
     return true;
 }
 

@@ -40,7 +40,14 @@ struct tls_ctx {
     struct tls_sessions sessions;       /* client */
     uint64_t full, resumed;             /* handshakes that ended well */
     char note[232];
+    tls_shown_fn *shown; /* tls_ctx_watch() */
+    void *shown_arg;
 };
+
+/* A client's handshake is over and the server's certificate still there: tls_shown.c. */
+void tls_show(struct tls_ctx *c, const mbedtls_ssl_context *ssl, const char *name);
+/* "sha256:HEX"; cap at least TLS_PIN_TEXT_MAX. */
+void tls_pin_format(const mbedtls_x509_crt *crt, char *buf, size_t cap);
 
 /* One random generator per process (mbedTLS's own, behind PSA): tls_rng.c. */
 enum rc tls_rng_start(struct diag *diag);

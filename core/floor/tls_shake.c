@@ -229,6 +229,8 @@ enum rc tls_open(struct layer *l)
             t->ctx->resumed++;
         if (!t->ctx->server && t->ssl.tls_version == MBEDTLS_SSL_VERSION_TLS1_2)
             tls_keep_ticket(t);
+        if (t->ctx->shown)
+            tls_show(t->ctx, &t->ssl, t->name);
         slim(t);
         /* our last flight leaves with the owner's first bytes, at the end of the turn */
         rc = RC_OK;

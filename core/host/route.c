@@ -197,6 +197,15 @@ enum rc route_keep(struct netlink *nl, const struct route *r, struct journal *j,
 
 /* --- the way of one packet */
 
+static uint32_t nexthop_index(const struct rtattr *multipath)
+{
+    if (!multipath || RTA_PAYLOAD(multipath) < sizeof(struct rtnexthop))
+        return 0;
+    struct rtnexthop hop;
+    memcpy(&hop, netlink_attr_data(multipath), sizeof(hop));
+    return (uint32_t)hop.rtnh_ifindex;
+}
+
 static struct addr gateway_of(const struct rtattr *gw, uint8_t family)
 {
     if (gw && family == AF_INET && RTA_PAYLOAD(gw) >= 4)
@@ -216,10 +225,12 @@ static bool take_way(void *arg, const struct nlmsghdr *h)
         return true;
     const struct rtmsg *body = netlink_body(h);
     netlink_attrs(h, sizeof(*body), at, RTA_TABLE + 1);
-    (void)netlink_attr_u32(at[RTA_OIF], &index);
+    if (!netlink_attr_u32(at[RTA_OIF], &index))
+        index = nexthop_index(at[RTA_MULTIPATH]);
     if (!netlink_attr_u32(at[RTA_TABLE], &r->table))
         r->table = body->rtm_table;
     r->index = (int)index;
+    r->dst.bits = body->rtm_dst_len;
     r->gateway = gateway_of(at[RTA_GATEWAY], body->rtm_family);
     return false;
 }
@@ -229,7 +240,8 @@ enum rc route_lookup(struct netlink *nl, const struct addr *to, int index, uint3
 {
     size_t n = addr_ip_bytes(to);
     struct route r = {.dst = {.net = *to, .bits = (uint8_t)(8 * n)}};
-    struct rtmsg body = {.rtm_family = to->family, .rtm_dst_len = (uint8_t)(8 * n)};
+    struct rtmsg body = {
+        .rtm_family = to->family, .rtm_dst_len = (uint8_t)(8 * n), .rtm_flags = RTM_F_FIB_MATCH};
     struct netlink_msg m;
     char what[160];
 

@@ -30,8 +30,8 @@ enum rc route_keep(struct netlink *nl, const struct route *r, struct journal *j,
 enum rc route_remove(struct netlink *nl, const struct route *r, struct diag *diag);
 
 /* By which route a packet of ours to `to` would leave now, policy rules and all. index: of the
- * device that the socket is bound to, 0: none; mark: of the socket. ret_r->dst is `to` alone.
- * RC_UNREACH_NET and the like: there is none. Only asks. */
+ * device that the socket is bound to, 0: none; mark: of the socket. ret_r->dst is `to` with
+ * the prefix of the route. RC_UNREACH_NET and the like: there is none. Only asks. */
 enum rc route_lookup(struct netlink *nl, const struct addr *to, int index, uint32_t mark,
                      struct route *ret_r, struct diag *diag);
 

@@ -86,6 +86,8 @@ void inlet_packet(struct tungo *t, struct rxbuf *b, uint8_t *data, size_t n,
 /* plan.c: from options to what core/host shall do. Errors name the option. */
 enum rc plan_make(struct tungo *t, const struct sockopts *so, struct diag *diag);
 void plan_free(struct tungo *t);
+/* As listener_type.plan. */
+enum rc plan_tell(const void *cfg, struct listener_plan *ret_p, struct diag *diag);
 
 /* tungo.c: reading found the device gone. Not from inside a flow's call. */
 void tungo_device_lost(struct tungo *t);

@@ -169,3 +169,35 @@ void plan_free(struct tungo *t)
     free(t->netns);
     free(t->addr_text);
 }
+
+enum rc plan_tell(const void *cfg, struct listener_plan *ret_p, struct diag *diag)
+{
+    const struct tungo_options *o = cfg;
+    struct tungo *t = calloc(1, sizeof *t);
+    enum rc rc;
+
+    if (!t)
+        return diag_set(diag, RC_NOMEM, "no memory");
+    t->options = o;
+    rc = plan_make(t, NULL, diag);
+    if (rc == RC_OK) {
+        const struct setup_cfg *c = &t->setup_cfg;
+
+        *ret_p = (struct listener_plan){
+            .device = c->device.name,
+            .mtu = c->device.mtu,
+            .addresses = c->addresses,
+            .n_addresses = c->address_count,
+            .routes = calloc(c->route_count + 1, sizeof *ret_p->routes),
+            .n_routes = c->route_count,
+            .dns = c->dns_count > 0,
+        };
+        for (size_t i = 0; ret_p->routes && i < c->route_count; i++)
+            ret_p->routes[i] = c->routes[i].dst;
+        if (!ret_p->routes)
+            rc = diag_set(diag, RC_NOMEM, "no memory");
+    }
+    plan_free(t);
+    free(t);
+    return rc;
+}

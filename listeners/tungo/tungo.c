@@ -332,5 +332,6 @@ const struct listener_type listener_tungo = {
     .done = on_done,
     .where = on_where,
     .device = on_device,
+    .plan = plan_tell,
     .tungo = on_tungo,
 };

@@ -1,5 +1,5 @@
-/* app/command.c - see command.h. */
-#include "app/command.h"
+/* app/subcommand.c - see subcommand.h. */
+#include "app/subcommand.h"
 #include "app/registry.h"
 #include "app/rules.h"
 #include "configs/load.h"
@@ -8,7 +8,7 @@
 #include "core/loop.h"
 #include <stdio.h>
 
-void command_tell(const struct problems *p)
+void subcommand_tell(const struct problems *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         const struct problem *q = &p->v[i];
@@ -22,7 +22,7 @@ void command_tell(const struct problems *p)
         fprintf(stderr, "no memory\n");
 }
 
-int command_parse(struct command *c, int argc, char **argv, const struct cli_flag *own)
+int subcommand_parse(struct subcommand *c, int argc, char **argv, const struct cli_flag *own)
 {
     int code;
 
@@ -46,7 +46,7 @@ int command_parse(struct command *c, int argc, char **argv, const struct cli_fla
     return 2;
 }
 
-int command_build(struct command *c)
+int subcommand_build(struct subcommand *c)
 {
     const struct log_cfg silent = {.output = "none", .level = LOG_NONE};
     struct problems p = {0};
@@ -55,7 +55,7 @@ int command_build(struct command *c)
 
     if (rc == RC_OK && !rules_check(c->cfg, true, &p) && problems_have(&p, PROBLEM_REFUSE))
         rc = RC_INVALID;
-    command_tell(&p);
+    subcommand_tell(&p);
     problems_done(&p);
     if (rc != RC_OK)
         return 1;
@@ -70,7 +70,7 @@ int command_build(struct command *c)
     return 1;
 }
 
-void command_close(struct command *c)
+void subcommand_close(struct subcommand *c)
 {
     world_done(&c->world);
     if (c->loop)
