@@ -88,6 +88,13 @@ reply "service, relay: the far end's no reaches the client" socks5://127.0.0.1:1
 same "service, relay: others pass" direct "$(way http://chain.test --socks5-hostname 127.0.0.1:1081)"
 down "$pid_through" && down "$pid_service" service
 
+# --- what GOST was seen to decide, list by list
+vectors="$here/tests/tools/bypassvec.py" recorded="$here/tests/vectors/bypass.txt"
+python3 "$vectors" config "$recorded" >"$work/vectors.json"
+app vectors 20000 -C "$work/vectors.json"
+check "recorded decisions: $(grep -c '^[a-z]' "$recorded") lists" inside "$C" python3 "$vectors" ask "$recorded"
+down "$pid_vectors"
+
 # --- a hop: the route ends before it
 hop() { app hop 1080 -L "socks5://:1080?udp=true" -F "$NODE?bypass=$1"; }
 hop "direct.test,*.direct.test,$T2,fd90:9::10/128,chain.test:7-79"
