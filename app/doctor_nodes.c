@@ -10,13 +10,14 @@
 #include "configs/model.h"
 #include "core/dgram.h"
 #include "core/floor/tls.h"
+#include "core/list.h"
 #include "core/loop.h"
 #include "core/stream.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { REACH_MS = 5000, PROBES_MAX = 1024, MEND_BYTES = 300 };
+enum { REACH_MS = 5000, CONFIRM_MS = 1000, PROBES_MAX = 1024, MEND_BYTES = 300 };
 
 struct examination {
     struct doctor *d;
@@ -26,6 +27,9 @@ struct examination {
     bool first; /* its connection is the first of the chain: our own socket goes to it */
     struct router *router;
     struct dial *dial;
+    struct stream *stream; /* open, while the hop before it is still to say that it got through */
+    struct timer patience;
+    bool unconfirmed; /* that hop stayed silent, which may mean yes */
     enum rc reached, udp;
     struct diag why, why_udp;
     uint64_t handshake_ms;
@@ -53,21 +57,67 @@ static void on_dgram(void *arg, struct dgram *dg, const struct dial_result *res)
     over(e);
 }
 
-static void on_reached(void *arg, struct stream *s, const struct dial_result *res)
+/* The node is reached, or not; now its UDP. */
+static void reached(struct examination *e, enum rc rc)
 {
-    struct examination *e = arg;
     struct dial_req anywhere = {.reach = false};
 
-    e->dial = NULL;
-    e->reached = res->rc;
-    e->why = res->diag;
-    e->handshake_ms = res->handshake_ms;
-    stream_close(s);
-    e->asked_udp = s && (node_udp(e->node) & CONNECTOR_UDP_ANY) != 0;
+    timer_stop(&e->patience);
+    e->reached = rc;
+    if (rc != RC_OK && e->stream)
+        (void)diag_set(&e->why, rc, "node %s (%s): %s", e->node->name, e->node->addr,
+                       stream_diag(e->stream)->text);
+    stream_close(e->stream);
+    e->stream = NULL;
+    e->asked_udp = rc == RC_OK && (node_udp(e->node) & CONNECTOR_UDP_ANY) != 0;
     if (e->asked_udp)
         e->dial = router_dial_dgram(e->router, &anywhere, on_dgram, e);
     if (!e->dial)
         over(e);
+}
+
+/* Some nodes before it say at once that they got through to it, some only with its first bytes. */
+static void ask_confirmed(struct examination *e)
+{
+    enum stream_confirmed answer = CONFIRMED_YES;
+    enum rc rc = stream_query(e->stream, QUERY_CONFIRMED, &answer);
+
+    if (rc != RC_AGAIN && rc != RC_OK && rc != RC_UNSUPPORTED)
+        reached(e, rc);
+    else if (rc == RC_UNSUPPORTED || (rc == RC_OK && answer == CONFIRMED_YES))
+        reached(e, RC_OK);
+}
+
+static void on_word(struct stream *s, unsigned ready, void *arg)
+{
+    (void)s;
+    (void)ready;
+    ask_confirmed(arg);
+}
+
+static void on_patience(struct timer *t)
+{
+    struct examination *e = LIST_OWNER(t, struct examination, patience);
+
+    e->unconfirmed = true;
+    reached(e, RC_OK);
+}
+
+static void on_reached(void *arg, struct stream *s, const struct dial_result *res)
+{
+    struct examination *e = arg;
+
+    e->dial = NULL;
+    e->why = res->diag;
+    e->handshake_ms = res->handshake_ms;
+    e->stream = s;
+    if (!s || !timer_start(&e->patience, CONFIRM_MS)) {
+        reached(e, s ? RC_NOMEM : res->rc);
+        return;
+    }
+    (void)stream_query(s, QUERY_EXPEDITE, NULL);
+    stream_want(s, STREAM_IN, on_word, e);
+    ask_confirmed(e);
 }
 
 static void on_shown(void *arg, const struct tls_shown *shown)
@@ -103,6 +153,7 @@ static void start(struct examination *e, const struct chain *c, int hop)
     const struct dialer_type *t = e->node->dialer.type;
 
     e->reached = RC_NOMEM;
+    timer_init(e->d->c.loop, &e->patience, on_patience);
     rc.chain = chain_to(e, c, hop);
     e->router = rc.chain ? router_new(&rc) : NULL;
     chain_unref(rc.chain);
@@ -173,12 +224,14 @@ static void tell_udp(struct examination *e)
 
     if (e->reached != RC_OK)
         return;
-    if (udp == 0)
-        doctor_note(e->d, "node-udp", NULL, "node %s: %s carries no UDP", e->node->name,
-                    e->node->connector.type->name);
-    else if (e->asked_udp && e->udp != RC_OK && (udp & CONNECTOR_UDP_ANY))
+    if (e->asked_udp && e->udp == RC_AUTH)
+        doctor_wrong(e->d, "node-auth", mend_of(RC_AUTH), "%s", e->why_udp.text);
+    else if (e->asked_udp && e->udp != RC_OK && udp != CONNECTOR_UDP_FIXED)
         doctor_note(e->d, "node-udp", "let the server serve UDP (udp=true; relay: bind=true)",
                     "node %s: no association for UDP: %s", e->node->name, e->why_udp.text);
+    else if (udp == 0)
+        doctor_note(e->d, "node-udp", NULL, "node %s: %s carries no UDP", e->node->name,
+                    e->node->connector.type->name);
     else
         doctor_fine(e->d, "node-udp", "node %s: %s", e->node->name, udp_words(udp));
 }
@@ -212,8 +265,10 @@ static void tell(struct examination *e)
     bool loops = tell_loop(e);
 
     if (e->reached == RC_OK)
-        doctor_fine(e->d, "node", "chain %s, hop %s: node %s (%s) answers after %llu ms", e->chain,
-                    e->hop, n->name, n->addr, (unsigned long long)e->handshake_ms);
+        doctor_fine(e->d, "node", "chain %s, hop %s: node %s (%s) %s after %llu ms", e->chain,
+                    e->hop, n->name, n->addr,
+                    e->unconfirmed ? "is not denied by the hop before it" : "answers",
+                    (unsigned long long)e->handshake_ms);
     else
         doctor_wrong(e->d, "node", loops ? "mend the loop first: see above" : mend_of(e->reached),
                      "chain %s, hop %s: %s", e->chain, e->hop,
