@@ -9,10 +9,11 @@
 #include <signal.h>
 #include <string.h>
 
-enum { SIGNALS = 4 };
+enum { SIGNALS = 5 };
 
 struct parent {
     struct loop *loop;
+    struct world *world;
     uv_signal_t signals[SIGNALS];
     int ended_by;
 };
@@ -28,6 +29,11 @@ static void on_signal(uv_signal_t *h, int signum)
     }
     if (signum == SIGPIPE)
         return;
+    if (signum == SIGUSR1) {
+        for (size_t i = 0; i < p->world->n_services; i++)
+            service_tell_counters(p->world->services[i]);
+        return;
+    }
     log_info("%s: stopping", signum == SIGINT ? "SIGINT" : "SIGTERM");
     p->ended_by = signum;
     loop_stop(p->loop);
@@ -35,7 +41,7 @@ static void on_signal(uv_signal_t *h, int signum)
 
 static void watch_signals(struct parent *p)
 {
-    static const int wanted[SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    static const int wanted[SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1};
 
     for (int i = 0; i < SIGNALS; i++) {
         uv_signal_init(loop_uv(p->loop), &p->signals[i]);
@@ -48,7 +54,7 @@ static void watch_signals(struct parent *p)
 
 int parent_run(struct loop *loop, struct world *w)
 {
-    struct parent p = {.loop = loop};
+    struct parent p = {.loop = loop, .world = w};
     struct diag diag = {0};
     size_t opened = 0;
     int code = 0;

@@ -283,6 +283,17 @@ void service_start(struct service *s)
         accept_clients(s);
 }
 
+void service_tell_counters(const struct service *s)
+{
+    char text[512];
+
+    if (!s->listener.type->counters || s->state == STATE_NEW || s->state == STATE_CLOSED)
+        return;
+    log_write(LOG_INFO,
+              (struct log_field[]){F_STR("kind", "service"), F_STR("service", s->p.name), LOG_END},
+              "%s", s->listener.type->counters(&s->listener, text, sizeof text));
+}
+
 void service_stop(struct service *s)
 {
     bool was_open =
@@ -295,6 +306,7 @@ void service_stop(struct service *s)
     s->up = NULL;
     if (was_open)
         run_hooks(s, HOOKS_PRE_DOWN, &s->p.options->pre_down);
+    service_tell_counters(s);
     if (s->state == STATE_SERVING)
         s->listener.type->stop(&s->listener);
     if (s->handler.type->done)

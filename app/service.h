@@ -51,6 +51,8 @@ enum rc service_open(struct service *s, struct diag *diag);
 /* Accepts once its postUp hooks are through. A failure to start is logged and the service stays
  * closed. */
 void service_start(struct service *s);
+/* One record of what its listener has counted; nothing where it counts nothing. */
+void service_tell_counters(const struct service *s);
 void service_stop(struct service *s); /* fine in every state; blocks for its down hooks */
 void service_free(struct service *s); /* stops it first; NULL is fine */
 

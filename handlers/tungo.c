@@ -56,7 +56,7 @@ bool tun_is_bypassed(const struct tun_handler *h, const char *network, const str
     return h->setup.bypassed && h->setup.bypassed(h->setup.bypassed_arg, network, t);
 }
 
-static bool is_node(void *arg, const struct addr *a)
+bool tun_is_node(void *arg, const struct addr *a)
 {
     struct tun_handler *h = arg;
     char text[ADDR_TEXT_MAX];
@@ -101,7 +101,7 @@ static enum rc tungo_handler_init(struct handler *handler, const struct handler_
         .tcp_send_bytes = (uint32_t)cfg->tcp_send_bytes,
     };
     tungo_configure(setup->tungo, &tc);
-    tungo_set_loop_guard(setup->tungo, is_node, h);
+    tungo_set_loop_guard(setup->tungo, tun_is_node, h);
     tungo_set_events(setup->tungo, &ev);
     return RC_OK;
 }

@@ -64,6 +64,10 @@ void tun_conn_free(struct tun_conn *c);
 bool tun_is_admitted(const struct tun_handler *h, const struct addr *client);
 bool tun_is_bypassed(const struct tun_handler *h, const char *network, const struct target *t);
 
+/* Is it the address of one of our nodes? Then what goes there is a loop: told once. arg: struct
+ * tun_handler. */
+bool tun_is_node(void *arg, const struct addr *a);
+
 /* What is asked and dialled when the first bytes of a flow to `original` said `found`. */
 void tun_plan(const struct tungo_handler_cfg *cfg, const struct sniffed *found,
               const struct target *original, struct handler_plan *ret_p);

@@ -35,6 +35,8 @@ enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst,
         *ret_route = (struct tungo_udp_route){.fixed = true};
         return RC_OK;
     }
+    if (tun_is_node(h, dst))
+        return RC_UNREACH_HOST;
     enum tungodns_known known = who(h, client, dst, &t);
     if (known == KNOWN_STALE)
         rc = diag_set(&diag, RC_REFUSED, "no name has this fake address");
@@ -48,7 +50,7 @@ enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst,
         report_init(&r, h->setup.service, "tungo", "udp", client, loop_now_ms(h->setup.loop));
         r.target = t;
         report_failed(&r, rc, diag.text, r.started_ms);
-        return rc == RC_DENIED ? RC_REFUSED : rc; /* the client is told */
+        return rc; /* the client is told */
     }
     ret_route->id = route.id;
     ret_route->fixed = route.fixed || known == KNOWN_FAKE;

@@ -76,6 +76,8 @@ struct listener_type {
     void (*device)(const struct listener *l, struct listener_device *ret_d);
     /* The same before it is opened, from its options. NULL: there is none. */
     enum rc (*plan)(const void *cfg, struct listener_plan *ret_p, struct diag *diag);
+    /* What it has counted since start, in one line, for the log. NULL: it counts nothing. */
+    const char *(*counters)(const struct listener *l, char *buf, size_t cap);
     /* Only the tungo listener: what its handler talks to. */
     struct tungo *(*tungo)(struct listener *l);
 };

@@ -88,6 +88,20 @@ void cksum_l4_put(uint8_t *ip, size_t l4, size_t end, uint8_t proto)
     memcpy(at, &v, sizeof v);
 }
 
+void packet_complete(uint8_t *ip, size_t l4, size_t end, uint8_t proto)
+{
+    static const uint8_t none[2] = {0};
+
+    if (packet_version(ip) == 4) {
+        memset(ip + IP4_AT_SUM, 0, 2);
+        uint16_t v = (uint16_t)~cksum_fold(cksum_add(0, ip, (size_t)(ip[0] & 15) * 4));
+        memcpy(ip + IP4_AT_SUM, &v, sizeof v);
+        if (proto == IPPROTO_UDP && memcmp(ip + l4 + UDP_AT_SUM, none, sizeof none) == 0)
+            return;
+    }
+    cksum_l4_put(ip, l4, end, proto);
+}
+
 struct addr packet_src(const uint8_t *ip)
 {
     return packet_version(ip) == 6 ? addr_v6(ip + IP6_AT_SRC, 0) : addr_v4(ip + IP4_AT_SRC, 0);

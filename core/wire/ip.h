@@ -111,6 +111,10 @@ uint64_t cksum_pseudo(const uint8_t *ip, uint8_t proto, size_t l4_bytes);
 bool cksum_l4_ok(const uint8_t *ip, size_t l4, size_t end, uint8_t proto);
 bool cksum_ip4_ok(const uint8_t *ip); /* of the header */
 
+/* Both checksums of a packet with a TCP or UDP header at l4 that ends at `end`, as its length
+ * fields say. A UDP checksum of 0 over IPv4 stays. */
+void packet_complete(uint8_t *ip, size_t l4, size_t end, uint8_t proto);
+
 /* Writes the full checksum of an upper-layer message that lies in one piece. proto as above; the
  * place of the field follows from it. UDP: a sum of 0 becomes 0xffff. */
 void cksum_l4_put(uint8_t *ip, size_t l4, size_t end, uint8_t proto);

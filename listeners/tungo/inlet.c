@@ -1,6 +1,7 @@
 /* listeners/tungo/inlet.c - where one packet of the device goes: gate, then TCP, UDP, ICMP or
  * reassembly. See inside.h.
  */
+#include "core/wire/ip.h"
 #include "listeners/tungo/fragment.h"
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netstack.h"
@@ -26,6 +27,7 @@ static void on_tcp(struct tungo *t, struct packet *p, struct rxbuf *b)
         return;
     }
     if (is_syn && is_loop(t, p)) {
+        packet_complete(p->ip, p->l4, p->bytes, IPPROTO_TCP);
         icmp_refuse(&t->icmp, p->ip, p->bytes, RC_UNREACH_HOST, loop_now_ms(t->loop));
         rxbuf_free(b);
         return;

@@ -89,6 +89,9 @@ void plan_free(struct tungo *t);
 /* As listener_type.plan. */
 enum rc plan_tell(const void *cfg, struct listener_plan *ret_p, struct diag *diag);
 
+/* counters.c: all that was counted, in one line. Returns buf. */
+const char *counters_format(const struct tungo *t, char *buf, size_t cap);
+
 /* tungo.c: reading found the device gone. Not from inside a flow's call. */
 void tungo_device_lost(struct tungo *t);
 

@@ -81,7 +81,8 @@ static void on_deadline(struct timer *timer)
     }
 }
 
-/* The headers of a SYN, what follows cut off: the length field says so too. */
+/* The headers of a SYN, what follows cut off: the length field says so too. Whole checksums: an
+ * ICMP error will quote it, and the kernel's own SYNs come without. */
 static bool store(struct parked *k, const struct packet *p)
 {
     size_t n = p->payload;
@@ -93,6 +94,7 @@ static bool store(struct parked *k, const struct packet *p)
         packet_wr16(k->syn + IP6_AT_PAYLOAD, (unsigned)(n - IP6_HEADER_BYTES));
     else
         packet_wr16(k->syn + IP4_AT_TOTAL, (unsigned)n);
+    packet_complete(k->syn, p->l4, n, IPPROTO_TCP);
     k->n = (uint16_t)n;
     k->l4 = p->l4;
     k->seq = packet_rd32(p->ip + p->l4 + TCP_AT_SEQ);

@@ -317,6 +317,11 @@ static void on_device(const struct listener *l, struct listener_device *ret_d)
         .name = t->setup.device.name, .mtu = t->mtu_text, .addr = t->addr_text};
 }
 
+static const char *on_counters(const struct listener *l, char *buf, size_t cap)
+{
+    return counters_format(l->state, buf, cap);
+}
+
 static struct tungo *on_tungo(struct listener *l)
 {
     return l->state;
@@ -333,5 +338,6 @@ const struct listener_type listener_tungo = {
     .where = on_where,
     .device = on_device,
     .plan = plan_tell,
+    .counters = on_counters,
     .tungo = on_tungo,
 };

@@ -29,8 +29,7 @@ struct tungo_events {
     void (*on_flow_gone)(void *arg, struct tungo_flow *f);
 
     /* Where does UDP from client to dst go? Asked once per (client, dst) until that pair is idle.
-     * RC_OK fills route; RC_DENIED drops it in silence; RC_REFUSED, RC_UNREACH_* and RC_UNSUPPORTED
-     * are answered by ICMP. */
+     * RC_OK fills route; everything else is answered by ICMP, as tungo_flow_refuse() does. */
     enum rc (*on_udp)(void *arg, const struct addr *client, const struct addr *dst,
                       const void *data, size_t n, struct tungo_udp_route *ret_route);
     /* Make the datagram flow of that route (one per client and route id; for fixed routes one per
@@ -62,7 +61,7 @@ void *tungo_flow_user(const struct tungo_flow *f);
  * client. Takes f. NULL: no memory (the flow was refused). */
 struct stream *tungo_flow_accept(struct tungo_flow *f);
 /* RST for RC_REFUSED and anything unlisted; ICMP net/host unreachable for RC_UNREACH_*, RC_NAME,
- * RC_TIMEOUT; administratively prohibited for RC_DENIED. Takes f. */
+ * RC_TIMEOUT; administratively prohibited for RC_DENIED. Takes f. UDP: port instead of RST. */
 void tungo_flow_refuse(struct tungo_flow *f, enum rc why);
 
 /* --- UDP. d is taken (NULL: rc says why; answered by ICMP as above and

@@ -242,6 +242,22 @@ static void take(struct tungo_udp *u, struct udp_pair *pair, const uint8_t *data
         ask_to_open(u, d, &pair->dst);
 }
 
+/* ICMP about the datagram, or about the first of those that the kernel joined, as they would be on
+ * a wire. The packet is of no use afterwards. */
+static void refuse(struct tungo_udp *u, const struct packet *p, size_t segment, enum rc why,
+                   uint64_t now)
+{
+    size_t end = p->payload + segment;
+
+    if (packet_version(p->ip) == 6)
+        packet_wr16(p->ip + IP6_AT_PAYLOAD, (unsigned)(end - IP6_HEADER_BYTES));
+    else
+        packet_wr16(p->ip + IP4_AT_TOTAL, (unsigned)end);
+    packet_wr16(p->ip + p->l4 + UDP_AT_LENGTH, (unsigned)(end - p->l4));
+    packet_complete(p->ip, p->l4, end, IPPROTO_UDP);
+    icmp_refuse(u->setup.icmp, p->ip, end, why, now);
+}
+
 void tungo_udp_packet(struct tungo_udp *u, const struct packet *p)
 {
     const uint8_t *data = p->ip + p->payload;
@@ -263,8 +279,8 @@ void tungo_udp_packet(struct tungo_udp *u, const struct packet *p)
         return;
     }
     u->lost_up += pieces(n, segment);
-    if (pair->verdict != RC_DENIED && u->setup.icmp)
-        icmp_refuse(u->setup.icmp, p->ip, p->bytes, pair->verdict, now);
+    if (u->setup.icmp)
+        refuse(u, p, segment, pair->verdict, now);
 }
 
 void udp_send_apart(struct tungo_udp *u, const struct addr *client, const struct addr *dst,

@@ -75,11 +75,12 @@ void udp_tell_client(struct tungo_udp *u, const struct addr *client, const struc
 {
     uint8_t quote[IP6_HEADER_BYTES + UDP_HEADER_BYTES];
 
-    if (!u->setup.icmp || client->family != dst->family || why == RC_DENIED)
+    if (!u->setup.icmp || client->family != dst->family)
         return;
     struct ip_fields f = {.src = client, .dst = dst, .proto = IPPROTO_UDP};
     size_t l4 = packet_put_ip(quote, &f, UDP_HEADER_BYTES);
     packet_put_udp(quote, l4, client->port, dst->port, 0);
+    packet_complete(quote, l4, l4 + UDP_HEADER_BYTES, IPPROTO_UDP);
     icmp_refuse(u->setup.icmp, quote, l4 + UDP_HEADER_BYTES, why, loop_now_ms(u->setup.loop));
 }
 

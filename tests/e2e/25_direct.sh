@@ -37,7 +37,11 @@ way() { # add|del|replace c0|c2 METRIC
 	ip -n "$C" -6 route "$1" default via $g6 dev "$2" metric "$3"
 }
 # the device takes everything: only what is bound gets out
-tun() { cgost "$1" "$C" -L "tungo://:0?name=tungo&net=192.168.123.1/24,fd12:3::1/64&route=0.0.0.0/0,::/0&udpTimeout=5s&$2"; wait_for "device" 10 device_up "$C" tungo; wait_for "route" 5 routed "$TARGET"; wait_for "route" 5 routed "$TARGET6"; }
+tun() { # NAME QUERY ARGUMENT...
+	name=$1 query=$2 && shift 2
+	cgost "$name" "$C" -L "tungo://:0?name=tungo&net=192.168.123.1/24,fd12:3::1/64&route=0.0.0.0/0,::/0&udpTimeout=5s${query:+&$query}" "$@"
+	wait_for "device" 10 device_up "$C" tungo && wait_for "route" 5 routed "$TARGET" && wait_for "route" 5 routed "$TARGET6" || exit 1
+}
 
 # --- auto: no network at start, then one, then a better one, then the first again
 tun auto interface=auto
@@ -113,6 +117,50 @@ seen "so_mark" $B4 ""
 stop_pid "$pid_mark"
 ip -n "$C" rule del pref 10
 ip -n "$C" route flush table 77
+
+# --- what can't be reached looks as it does without us: the same errors, TCP and UDP, both families
+second_part() { ip -n "$S" route add "$1" 10.90.9.78 && ip -n "$S" route add "$2" 10.90.9.79 && ip -n "$S" -6 route add "$1" fd90:9::78 && ip -n "$S" -6 route add "$2" fd90:9::79; }
+second_part unreachable prohibit
+ask() { inside "$C" python3 "$tool" ask "$@"; }
+# a router of Linux may hold an error back: silence is asked again
+errors() { for a in "$TARGET" 10.90.9.78 10.90.9.79 10.90.8.8 "$TARGET6" fd90:9::78 fd90:9::79 fd90:8::8; do for p in tcp udp; do
+	for try in 1 2 3; do e=$(ask $p $a 9) && [ "$e" = silence ] || break; done
+	echo "$p $a $e"
+done; done; }
+errors >"$work/errors.without"
+check "the net itself knows four errors" sh -c "[ \"\$(cut -d' ' -f3 '$work/errors.without' | sort -u | tr '\n' ' ')\" = 'EACCES ECONNREFUSED EHOSTUNREACH ENETUNREACH ' ]"
+inside "$C" curl -sS -m 5 "http://$TARGET:9/" >/dev/null 2>"$work/curl.without"
+exit_without=$?
+tun truth interface=c0
+errors >"$work/errors.with"
+check "errors as without us" diff "$work/errors.without" "$work/errors.with"
+inside "$C" curl -sS -m 5 "http://$TARGET:9/" >/dev/null 2>"$work/curl.with"
+same "curl's exit status" $exit_without $?
+same "curl's words" "$(sed 's/after [0-9]* ms//' "$work/curl.without")" "$(sed 's/after [0-9]* ms//' "$work/curl.with")"
+stop_pid "$pid_truth"
+tun rules "interface=c0&bypass=10.90.9.0/24,fd90:9::/64"
+for a in "$TARGET EHOSTUNREACH" "$TARGET6 EACCES"; do
+	for p in tcp udp; do same "$p to ${a% *} is prohibited by a rule, and says so" "${a#* }" "$(ask $p "${a% *}" 9995)"; done
+done
+# nobody is there: dropped, counted, told with SIGUSR1
+inside "$C" python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"tungo")
+for a in "192.168.123.77", "192.168.123.255", "255.255.255.255", "224.0.0.251":
+    s.sendto(b"x", (a, 5353))'
+kill -USR1 "$pid_rules"
+wait_for "the counters" 5 says rules 'dropped:.* multicast [1-9]'
+check "neighbours, broadcast and groups are dropped and counted" says rules 'own-subnet 2'
+stop_pid "$pid_rules" && same "rules ended with status" 0 "$status"
+# a node behind its own device
+tun loop '' -F "socks5://10.90.9.50:1080" -F "socks5://10.90.9.51:1080"
+for i in 1 2 3; do same "a dial that comes back is refused at once" EHOSTUNREACH "$(ask tcp 10.90.7.7 80)"; done
+same "a flow to the node itself: TCP" EHOSTUNREACH "$(ask tcp 10.90.9.50 1080)"
+same "a flow to the node itself: UDP" EHOSTUNREACH "$(ask udp 10.90.9.50 1080)"
+same "told once, with the mend" 1 "$(grep -c 'routing loop.*10.90.9.50:1080.*Set `interface`' "$work/loop.log")"
+stop_pid "$pid_loop"
 
 # --- namespaces: of the listener and the direct connections, of the latter alone, of a node, of the device
 socks() { inside "$1" python3 - "$2" "$3" "$TARGET" <<'PY'

@@ -4,7 +4,7 @@
     udpwho.py serve ADDRESS...               UDP port 1070 of each: answers with the sender's address
     udpwho.py ask [--via HOST:PORT] HOST...  one socket, or one association of a socks5 server; asks each host in turn
 
-ask prints one word per host: the address, "none" (no answer), or "refused" (ICMP).
+ask prints one word per host: the address, "none" (no answer), "refused" or "prohibited" (ICMP).
 """
 import ipaddress, select, socket, sys
 
@@ -55,6 +55,8 @@ def one(s, data, wait):
         return b"none"
     except ConnectionRefusedError:
         return b"refused"
+    except OSError:
+        return b"prohibited"
 
 
 def ask(*words):

@@ -20,6 +20,17 @@ START_TEST(test_syn_waits_and_is_accepted)
 }
 END_TEST
 
+/* The packet that an ICMP error of n bytes quotes is as it would be on a wire. */
+static void check_quote(const uint8_t *error, size_t n)
+{
+    size_t header = packet_version(error) == 6 ? IP6_HEADER_BYTES : IP4_HEADER_BYTES;
+    const uint8_t *quote = error + header + ICMP_HEADER_BYTES;
+
+    ck_assert_uint_gt(n, header + ICMP_HEADER_BYTES + header);
+    ck_assert(header == IP6_HEADER_BYTES || cksum_ip4_ok(quote));
+    ck_assert(cksum_l4_ok(quote, header, n - header - ICMP_HEADER_BYTES, IPPROTO_TCP));
+}
+
 START_TEST(test_refused_syn_hears_the_truth)
 {
     c = client_new("8.8.8.8", 40000);
@@ -33,10 +44,12 @@ START_TEST(test_refused_syn_hears_the_truth)
     tungo_flow_refuse(parked, RC_UNREACH_HOST);
     ck_assert_uint_eq(last()->p.proto, IPPROTO_ICMP);
     ck_assert_uint_eq(last()->data[20], 3);
+    check_quote(last()->data, last()->n);
     c = client_new("2001:db8::1", 40000);
     send_syn(&c, 1380, 7);
     tungo_flow_refuse(parked, RC_DENIED);
     ck_assert_uint_eq(last()->p.proto, IPPROTO_ICMPV6);
+    check_quote(last()->data, last()->n);
     ck_assert_uint_eq(ns->table.n, 0);
 }
 END_TEST

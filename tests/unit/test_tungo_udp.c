@@ -78,11 +78,15 @@ START_TEST(test_fixed_routes_have_one_flow_per_destination)
 }
 END_TEST
 
-START_TEST(test_verdicts_are_silent_or_told_and_kept_for_a_while)
+START_TEST(test_verdicts_are_told_and_kept_for_a_while)
 {
     come("10.0.0.2:1000", "8.8.8.8:1", "1", 1, 1);
     come("10.0.0.2:1000", "8.8.8.8:1", "1", 1, 1);
-    ck_assert_uint_eq(writes, 0);
+    ck_assert_uint_eq(writes, 2);
+    ck_assert_uint_eq(out[21], 13); /* a rule forbids it */
+    ck_assert(cksum_ip4_ok(out + 28));
+    ck_assert(cksum_l4_ok(out + 28, 20, 29, IPPROTO_UDP));
+    writes = 0;
     come("10.0.0.2:1000", "8.8.8.8:2", "1", 1, 1);
     ck_assert_uint_eq(writes, 1);
     ck_assert_uint_eq(out[IP4_AT_PROTO], IPPROTO_ICMP);
@@ -357,7 +361,7 @@ int main(void)
     tcase_add_test(t, test_route_is_asked_once_and_what_waited_goes_in_order);
     tcase_add_test(t, test_answers_come_from_whoever_sent_them);
     tcase_add_test(t, test_fixed_routes_have_one_flow_per_destination);
-    tcase_add_test(t, test_verdicts_are_silent_or_told_and_kept_for_a_while);
+    tcase_add_test(t, test_verdicts_are_told_and_kept_for_a_while);
     tcase_add_test(t, test_a_closed_port_far_away_is_told);
     tcase_add_test(t, test_waiting_datagrams_are_capped);
     tcase_add_test(t, test_idle_associations_end_and_use_keeps_them);
