@@ -196,6 +196,13 @@ put "# nothing\n"
 wait_for "file: the warning that it is empty" 6 grep -q 'has no pattern' "$work/only.log"
 ways "file: old rules while it is empty" chain.test=direct
 down "$pid_only"
+rm "$work/list"
+app later 1080 -C "$work/only.yml"
+check "a file that is not there yet is an error with its place" grep -q '"error".*only.yml:[0-9:]*: bypass l: cannot read' "$work/later.log"
+check "until it comes nothing is bypassed" is direct.test chain
+put "direct.test\n"
+wait_for "file: it comes" 6 is direct.test direct && ok "file: it comes"
+down "$pid_later"
 
 # --- tungo: refused is ICMP; the first bytes may name the target
 answer() { inside "$C" timeout 8 python3 -c '
