@@ -10,6 +10,7 @@
 #include "chain/hosts.h"
 #include "chain/hosts_table.h"
 #include "chain/resolver_set.h"
+#include "chain/unreal.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -247,6 +248,12 @@ static void have_answer(struct answer *a, enum rc rc, const char *why, const str
     a->n = n < RESOLVE_ADDRS_MAX ? n : RESOLVE_ADDRS_MAX;
     if (a->n > 0)
         memcpy(a->v, v, (size_t)a->n * sizeof(*v));
+    if (a->n > 0 && (a->n = unreal_drop(a->v, a->n)) == 0) {
+        a->rc = RC_INVALID;
+        a->why = "answered from our own fake pool (dns.fake): a `resolver` or `interface` of the "
+                 "service, or of the node, can ask past it";
+        keep_ms = 0;
+    }
     a->until_ms = loop_now_ms(e->resolver->loop) + keep_ms;
     if (!e->answers[V4].asked && !e->answers[V6].asked)
         timer_stop(&e->deadline);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct router *router_new(const struct router_cfg *cfg)
 {
@@ -145,6 +146,46 @@ struct nameservers *router_nameservers(const struct router *r)
 const struct sockopts *router_sockopts(const struct router *r)
 {
     return &r->so;
+}
+
+static bool is_named(const struct target *t, const char *name)
+{
+    return target_is_name(t) && strcasecmp(t->name, name) == 0;
+}
+
+/* The hops whose nodes are dialled from here: after a direct node the next hop's are as well. */
+static bool goes_through(const struct hop *h)
+{
+    for (int k = 0; k < h->n_nodes; k++)
+        if (node_is_direct(h->nodes[k]))
+            return true;
+    return false;
+}
+
+bool router_is_own_name(const struct router *r, const char *name, struct addr *v, int cap,
+                        int *ret_n)
+{
+    int n_hops = r->chain != NULL ? r->chain->n_hops : 0, n = 0;
+    bool found = false;
+    for (int i = 0; r->nameservers != NULL && i < r->nameservers->n && !found; i++)
+        found = is_named(&r->nameservers->v[i].target, name);
+    for (int i = 0; i < n_hops; i++) {
+        const struct hop *h = r->chain->hops[i];
+        for (int k = 0; k < h->n_nodes; k++) {
+            const struct node *node = h->nodes[k];
+            if (!node->addr_ok || !is_named(&node->target, name))
+                continue;
+            found = true;
+            for (int j = 0; j < node->n_known && n < cap; j++) {
+                v[n] = node->known[j];
+                v[n++].port = 0;
+            }
+        }
+        if (!goes_through(h))
+            break;
+    }
+    *ret_n = n;
+    return found;
 }
 
 bool router_is_node(const struct router *r, const struct addr *a)

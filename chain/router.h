@@ -94,6 +94,10 @@ int router_hosts(struct router *r, const char *name, struct addr *v, int cap);
 struct nameservers *router_nameservers(const struct router *r);
 const struct sockopts *router_sockopts(const struct router *r);
 
+/* Is this the name of a node that is dialled from here, or of a nameserver? Then v gets the
+ * addresses that a node's name last had (port 0), as far as they are known. */
+bool router_is_own_name(const struct router *r, const char *name, struct addr *v, int cap,
+                        int *ret_n);
 /* Is this the address of one of the nodes that this router dials? (A flow to it that arrives on the
  * TUN is a loop.) */
 bool router_is_node(const struct router *r, const struct addr *a);

@@ -32,6 +32,7 @@ struct tungodns {
     struct fakepool *pool;   /* dns.fake */
     struct fakefile *file;   /* NULL: no record is kept */
     struct job flush;        /* of the record */
+    size_t n_unreal;         /* ranges of the pool that are in chain/unreal.h */
     struct list flows;
     unsigned n_asks;
     uint64_t stale;    /* flows to fake addresses that nobody has */

@@ -109,6 +109,11 @@ void tungo_configure(struct tungo *t, const struct tungo_cfg *cfg)
     tungo_udp_configure(t->udp, &t->cfg);
 }
 
+const struct netlist *tungo_nets(const struct tungo *t)
+{
+    return &t->options->net;
+}
+
 void tungo_set_loop_guard(struct tungo *t, bool (*is_node)(void *arg, const struct addr *a),
                           void *arg)
 {

@@ -13,6 +13,7 @@
 
 struct dgram;
 struct loop;
+struct netlist;
 struct stream;
 struct tungo;
 struct tungo_flow;
@@ -78,6 +79,9 @@ struct tungo_cfg {
     uint32_t park_ms;                           /* the longest a SYN waits; 0: 30,000 */
 };
 void tungo_configure(struct tungo *t, const struct tungo_cfg *cfg);
+
+/* The addresses of the device with their nets: flows into them are dropped. Valid as long as t. */
+const struct netlist *tungo_nets(const struct tungo *t);
 
 /* "is this destination ours to refuse": called by the gate for flows to node addresses (routing
  * loop). */

@@ -16,7 +16,7 @@ for a in "$NAMED" "$NS"; do ip -n "$S" route add "$a/32" via 10.90.2.2; done
 for a in "$NAMED6" "$NS6"; do ip -n "$S" -6 route add "$a/128" via fd90:2::2; done
 start target "$T" python3 "$here/tests/tools/target.py" --addr "$TARGET" --addr "$TARGET6" --addr "$NAMED" --addr "$NAMED6" --ready "$work/target.ready"
 start nameserver "$T" python3 "$here/tests/tools/nameserver.py" --addr "$NS" --addr "$NS6" --log "$work/asked" --ready "$work/ns.ready" \
-	named.test=$NAMED named.test=$NAMED6 other.test=$NAMED plain.test=$TARGET plain.test=$TARGET6
+	named.test=$NAMED named.test=$NAMED6 other.test=$NAMED plain.test=$TARGET plain.test=$TARGET6 node.test=$SERVER
 wait_for "target" 10 test -e "$work/target.ready"
 wait_for "nameserver" 10 test -e "$work/ns.ready"
 ip -n "$S" route add unreachable 10.90.9.66
@@ -126,6 +126,32 @@ same "fake: the rest of it counts" "198.18.0.1" "$(short @$NS named.test A)"
 same "fake: AAAA without a range: no answer, no error" "NOERROR 0" "$(status @$NS named.test AAAA) $(dig +noall +answer @$NS named.test AAAA | wc -l)"
 same "fake: curl with IPv4 only" "$NAMED named.test /x" "$(fetch http://named.test/x)"
 dns_down fake3 "$fake"
+
+# --- names that our own program asks for are not fake: those of nodes, and of flows that leave directly
+# own_up NAME ARGUMENT...: our program asks the nameserver, too
+own_up() {
+	name=$1 && shift
+	start "$name" "$C" sh -c 'mount --bind "$1/resolv.app" /etc/resolv.conf && shift && exec "$@"' sh "$work" "$CGOST" "$@"
+	mine="$mine $pid"
+	tungo_is_up
+}
+ROUTES="net=192.168.123.1/24,fd12:3::1/64&route=10.90.9.0/24,fd90:9::/64,198.18.0.0/15"
+own_up own -L "tungo://:0?name=tungo&$ROUTES&interface=c0&dns.fake=198.18.0.0/15&dns.fake.file=$work/state/own" -F "relay://node.test:8421?interface=c0&bypass=named.test"
+own=$pid
+before=$(fds "$own")
+forget
+same "own: a node's name" "$NAMED hidden.test /x" "$(fetch http://hidden.test/x)"
+same "own: it has its true address" "$SERVER" "$(short @$NS node.test A)"
+same "own: a name that leaves directly" "$NAMED named.test /x" "$(fetch http://named.test/x)"
+same "own: only our own questions left" "1 udp named.test A;1 udp named.test AAAA;1 udp node.test A;1 udp node.test AAAA;" "$(asked)"
+dns_down own "$own"
+own_up lost -L "tungo://:0?name=tungo&$ROUTES&dns.fake=198.18.0.0/15&dns.fake.file=$work/state/own"
+own=$pid
+before=$(fds "$own")
+same "own: without interface or resolver nothing goes round" 7 "$(fetch http://named.test/x >/dev/null; inside "$C" curl -s -m 10 "http://$(short @$NS named.test A)/" >/dev/null; echo $?)"
+check "own: and it is told why" said lost 'answered from our own fake pool'
+dns_down lost "$own"
+check "a pool over the device's own net does not start" sh -c "! ip netns exec $C $CGOST -L 'tungo://:0?name=tungo&net=198.18.0.1/30&dns.fake=198.18.0.0/15' >$work/none.log 2>&1 && grep -q 'overlap' $work/none.log"
 
 # --- kept answers
 dns_up cache 'dns.cache=true'
