@@ -1,10 +1,10 @@
 #!/bin/sh
-# tests/unit.sh PROGRAM... - run Check programs one after another; one closing line each, the sum alone at the end.
+# tests/unit.sh PROGRAM... - run Check programs, UNIT_JOBS (2) at a time; one closing line each, the sum alone at the end.
 # A program that dies or says nothing counts as one failure. Its output is shown when it fails; V=1 shows all.
-passed=0 failed=0
 export CK_VERBOSITY=${CK_VERBOSITY:-normal} CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-4}
-for prog in "$@"; do
-	log=$prog.log
+
+if [ "${1:-}" = --one ]; then
+	prog=$2 log=$2.log
 	timeout -k 5 300 "$prog" >"$log" 2>&1
 	status=$?
 	# Check says "83%: Checks: 6, Failures: 1, Errors: 0", once per suite runner
@@ -13,10 +13,16 @@ for prog in "$@"; do
 	good=$1 bad=$2
 	if [ $((good + bad)) = 0 ] && [ $status = 0 ]; then good=1; fi
 	if [ $status != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
-	if [ "$bad" != 0 ] || [ -n "${V:-}" ]; then tail -n 60 "$log"; fi
 	if [ $status != 0 ]; then why=" (exit $status)"; else why=; fi
-	echo "$(basename "$prog"): $good passed, $bad failed$why"
-	passed=$((passed + good)) failed=$((failed + bad))
-done
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+	{
+		if [ "$bad" != 0 ] || [ -n "${V:-}" ]; then tail -n 60 "$log"; fi
+		echo "$(basename "$prog"): $good passed, $bad failed$why"
+	} >"$prog.result"
+	cat "$prog.result" # in one piece: others print, too
+	exit 0
+fi
+
+for prog in "$@"; do rm -f "$prog.result"; done
+printf '%s\n' "$@" | xargs -P "${UNIT_JOBS:-2}" -I{} sh "$0" --one {}
+for prog in "$@"; do tail -n 1 "$prog.result" 2>/dev/null || echo "$prog: 0 passed, 1 failed"; done |
+	awk '{ sub(/ \(exit [0-9]+\)$/, ""); n = NF; p += $(n - 3); f += $(n - 1) } END { print p + 0 " passed, " f + 0 " failed"; exit f > 0 }'
