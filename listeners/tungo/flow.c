@@ -2,6 +2,7 @@
 #include "listeners/tungo/flow.h"
 #include "listeners/tungo/netlayer.h"
 #include "listeners/tungo/netstack.h"
+#include "listeners/tungo/outflow.h"
 #include "lwip/priv/tcp_priv.h"
 #include <stdlib.h>
 
@@ -77,6 +78,7 @@ void flow_settle(struct tungo_flow *f)
         return;
     leave_table(f);
     idle_remove(f);
+    outflow_end(f);
     sendq_clear(&f->tx, &f->ns->blocks);
     if (!f->layer)
         flow_end(f);

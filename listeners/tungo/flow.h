@@ -28,6 +28,7 @@
 
 struct netlayer;
 struct netstack;
+struct outflow;
 struct packet;
 struct parked;
 struct tcp_pcb;
@@ -44,6 +45,7 @@ struct tungo_flow {
     struct netlayer *layer; /* NULL: not yet, or closed by its owner */
     struct recvq rx;
     struct sendq tx;
+    struct outflow *outflow; /* NULL: no SACK, or not established yet */
 
     uint32_t acked_to;   /* rcv_nxt as the client last heard it */
     uint16_t mss;        /* real one: what the kernel cuts super-segments to */
@@ -51,6 +53,7 @@ struct tungo_flow {
     uint16_t n_ooseq;    /* segments out of order since there is a gap */
     uint8_t probes;      /* keepalives without an answer */
     enum rc failed;      /* RC_OK, or why the pcb is gone */
+    bool outflow_begun;  /* whether it has one is decided */
     bool established;    /* the handshake was completed */
     bool got_fin;        /* the client ended its writing; the bytes before it may still be in rx */
     bool shut_wanted;    /* our FIN shall go out after tx.waiting */

@@ -32,7 +32,8 @@ struct tungo_options {
     struct strlist dns;
     char *peer, *guid; /* other systems */
     bool offload, guard;
-    int icmp; /* 0: answer echoes, 1: do not */
+    int icmp;       /* 0: answer echoes, 1: do not */
+    int congestion; /* enum congestion_kind, then: off */
 };
 
 struct tungo_stats {

@@ -1,7 +1,7 @@
 /* listeners/tungo/netlayer.c - see netlayer.h. */
 #include "listeners/tungo/netlayer.h"
 #include "listeners/tungo/netstack.h"
-#include "listeners/tungo/recovery.h"
+#include "listeners/tungo/outflow.h"
 #include "lwip/priv/tcp_priv.h"
 #include <stdlib.h>
 #include <string.h>
@@ -33,14 +33,14 @@ size_t netlayer_room(const struct tungo_flow *f)
         pcb->snd_queuelen >= PIECES_MAX)
         return 0;
     under_way = pcb->snd_lbb - pcb->lastack;
-    limit = LWIP_MIN(pcb->snd_wnd, LWIP_MIN(recovery_limit(f), f->ns->send_bytes));
+    limit = LWIP_MIN(pcb->snd_wnd, outflow_limit(f));
     room = limit > under_way ? limit - under_way : 0;
     /* The window is closed and nothing is on its way: lwIP needs something to probe with. */
     if (!room && !under_way)
         return f->mss;
-    /* Only whole super-segments: with less, each acknowledgement would be answered by a small read
-     * and a small segment. */
-    need = LWIP_MIN(f->raised_mss, limit / 2);
+    /* Whole super-segments, where the window is not small: with less, each acknowledgement would be
+     * answered by a small read and a small segment. */
+    need = LWIP_MIN(outflow_worth(f), limit / 2);
     return room && room >= need ? room : 0;
 }
 

@@ -9,7 +9,6 @@
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netlayer.h"
 #include "listeners/tungo/offload.h"
-#include "listeners/tungo/recovery.h"
 #include "listeners/tungo/rxbuf.h"
 #include "lwip/init.h"
 #include "lwip/ip.h"
@@ -73,6 +72,7 @@ struct netstack *netstack_new(struct loop *loop, struct tungo *t)
     job_init(&ns->turn_end, on_turn_end);
     ticks_init(ns);
     idle_init(ns);
+    outflows_init(ns);
     parking_init(ns);
     netstack_set_buffers(ns, 0, 0);
     /* lwIP wants an address before it routes; no packet carries it */
@@ -95,6 +95,7 @@ void netstack_free(struct netstack *ns)
         flow_kill(LIST_OWNER(ns->table.oldest, struct tungo_flow, entry), RC_CANCELED);
     ticks_done(ns);
     idle_done(ns);
+    outflows_done(ns);
     job_cancel(&ns->turn_end);
     flowtab_done(&ns->table);
     blocks_done(&ns->blocks);
@@ -122,6 +123,7 @@ void netstack_set_buffers(struct netstack *ns, uint32_t receive_bytes, uint32_t 
 {
     ns->window_bytes = buffer_bytes(receive_bytes);
     ns->send_bytes = buffer_bytes(send_bytes);
+    ns->send_grows = !send_bytes;
 }
 
 /* --- mounting */
@@ -165,6 +167,7 @@ void netstack_unmount(struct netstack *ns, struct tungo_flow *f)
     if (!f)
         return;
     if (f->pcb) {
+        outflow_look(f);
         sendq_release(&f->tx, &ns->blocks, first_needed(f->pcb));
         if (ticks_are_needed(f))
             ticks_add_slow(f);
@@ -240,12 +243,12 @@ static void stray(struct netstack *ns, const struct packet *p, struct rxbuf *b)
     netstack_unmount(ns, NULL);
 }
 
-static void after_input(struct tungo_flow *f)
+static void after_input(struct tungo_flow *f, const struct sack_news *news)
 {
     struct tcp_pcb *pcb = f->pcb;
 
     offload_keep_mss(f);
-    recovery_after_input(f);
+    outflow_after_input(f, news);
     if (pcb->flags & TF_ACK_DELAY) {
         tcp_clear_flags(pcb, TF_ACK_DELAY);
         f->ack_due = true;
@@ -297,6 +300,7 @@ static void feed(struct tungo_flow *f, const struct packet *p, struct rxbuf *b)
 {
     struct netstack *ns = f->ns;
     uint64_t now = loop_now_ms(ns->loop);
+    struct sack_news news;
     struct pbuf *q;
 
     if (now - f->heard_ms >= USED_STEP_MS)
@@ -308,7 +312,7 @@ static void feed(struct tungo_flow *f, const struct packet *p, struct rxbuf *b)
         rxbuf_free(b);
         return;
     }
-    recovery_before_input(f, p);
+    outflow_before_input(f, p, &news);
     q = rxbuf_to_pbuf(b, p->ip, p->bytes);
     if (!q) {
         ns->stats.no_memory++;
@@ -317,7 +321,7 @@ static void feed(struct tungo_flow *f, const struct packet *p, struct rxbuf *b)
     netstack_mount(ns, f);
     enter_tcp(ns, q, p->l4);
     if (f->pcb)
-        after_input(f);
+        after_input(f, &news);
     netstack_unmount(ns, f);
 }
 

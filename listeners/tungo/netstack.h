@@ -16,6 +16,7 @@
 #include "listeners/tungo/blocks.h"
 #include "listeners/tungo/flow.h"
 #include "listeners/tungo/idle.h"
+#include "listeners/tungo/outflow.h"
 #include "listeners/tungo/syn.h"
 #include "listeners/tungo/tungo.h"
 #include "lwip/netif.h"
@@ -50,8 +51,10 @@ struct netstack {
     struct timer tick;   /* only while ticks or acks has somebody */
     unsigned n_ticks;
     struct idle idle;
+    struct outflows outflows;
     struct parking parking;
     uint32_t window_bytes, send_bytes;
+    bool send_grows; /* nobody has set send_bytes: more of them on long ways */
     size_t flows_max;
     struct netstack_stats stats;
 };

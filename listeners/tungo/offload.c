@@ -4,6 +4,7 @@
 #include "listeners/tungo/device_io.h"
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netstack.h"
+#include "listeners/tungo/outflow.h"
 #include "lwip/pbuf.h"
 #include "lwip/priv/tcp_priv.h"
 
@@ -51,6 +52,7 @@ void offload_shrink_mss(struct tungo_flow *f, uint32_t mtu)
     /* raised_mss stays: what is unacked was cut by it and may be sent again, and lwIP wraps its u16
      * lengths on a segment longer than its MSS. The last piece of a super-segment is short, nothing
      * worse. */
+    outflow_shrunk(f);
 }
 
 /* --- one packet of lwIP */
@@ -135,13 +137,24 @@ static int pieces(struct pbuf *p, size_t headers, struct iovec *v, struct blocks
     return n;
 }
 
+bool offload_write(struct tungo *t, const struct iovec *v, int nv, size_t l4, size_t payload,
+                   size_t mss)
+{
+    uint8_t *ip = v[0].iov_base;
+    size_t headers = v[0].iov_len;
+
+    if (mss && !tungo_caps(t)->tso)
+        return cut_and_write(t, v, nv, l4, mss);
+    struct virtio_net_hdr vh = tun_vnet(packet_version(ip) == 6, true, l4, headers, mss);
+    finish_headers(ip, l4, headers + payload);
+    return tun_write(t, v, nv, &vh);
+}
+
 bool offload_send(struct tungo *t, struct tungo_flow *f, struct pbuf *p)
 {
     static struct iovec v[TUN_IOV_MAX]; /* lwIP is not re-entered */
-    const struct tun_caps *caps = tungo_caps(t);
     uint8_t *ip = p->payload;
-    bool ip6 = packet_version(ip) == 6, ok;
-    size_t l4 = ip6 ? IP6_HEADER_BYTES : IP4_HEADER_BYTES;
+    size_t l4 = packet_version(ip) == 6 ? IP6_HEADER_BYTES : IP4_HEADER_BYTES;
     size_t headers = l4 + (size_t)(ip[l4 + TCP_AT_DOFF] >> 4) * 4;
     size_t mss = f && p->tot_len - headers > f->mss ? f->mss : 0;
     void *block = NULL;
@@ -151,13 +164,7 @@ bool offload_send(struct tungo *t, struct tungo_flow *f, struct pbuf *p)
         return false;
     if (f && (ip[l4 + TCP_AT_FLAGS] & TCPFLAG_ACK))
         f->acked_to = packet_rd32(ip + l4 + TCP_AT_ACK);
-    if (mss && !caps->tso) {
-        ok = cut_and_write(t, v, n, l4, mss);
-    } else {
-        struct virtio_net_hdr vh = tun_vnet(ip6, true, l4, headers, mss);
-        finish_headers(ip, l4, p->tot_len);
-        ok = tun_write(t, v, n, &vh);
-    }
+    bool ok = offload_write(t, v, n, l4, p->tot_len - headers, mss);
     if (block)
         blocks_put(&t->net->blocks, block);
     return ok;

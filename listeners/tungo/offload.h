@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 struct pbuf;
 struct tungo;
@@ -28,5 +29,9 @@ void offload_shrink_mss(struct tungo_flow *f, uint32_t mtu);
 /* An IP packet of lwIP (header in the first pbuf) to the device. f: NULL for a reset without flow.
  * false: lost. */
 bool offload_send(struct tungo *t, struct tungo_flow *f, struct pbuf *p);
+/* The same in pieces: v[0] are the headers, TCP's at l4, and are completed in place; payload bytes
+ * follow. mss: of the pieces it is to be cut into, 0: whole. */
+bool offload_write(struct tungo *t, const struct iovec *v, int nv, size_t l4, size_t payload,
+                   size_t mss);
 
 #endif

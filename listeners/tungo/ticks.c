@@ -6,7 +6,6 @@
  */
 #include "listeners/tungo/netlayer.h"
 #include "listeners/tungo/netstack.h"
-#include "listeners/tungo/recovery.h"
 #include "lwip/priv/tcp_priv.h"
 
 _Static_assert(TCP_TMR_INTERVAL == NETSTACK_TICK_MS, "one tick");
@@ -85,7 +84,6 @@ static void after_slow(struct tungo_flow *f)
 {
     netstack_mount(f->ns, f);
     if (f->pcb) {
-        recovery_after_tick(f);
         if (f->pcb->flags & TF_CLOSEPEND) {
             tcp_clear_flags(f->pcb, TF_CLOSEPEND);
             f->shut_done = false;

@@ -90,6 +90,15 @@ static const struct option tungo_options[] = {
      .def = "local",
      .values = "local|block",
      .help = "echo requests: answered here, or not at all"},
+    {.key = "congestion",
+     .aliases = "tun.congestion",
+     .type = OPTION_ENUM,
+     .flags = OPTION_OURS,
+     .offset = AT(congestion),
+     .def = "tolerant",
+     .values = "tolerant|cubic|off",
+     .help = "towards clients: losses without a queue do not slow down, or all do; off: the "
+             "client's window alone"},
     OPTION_END};
 #undef AT
 
@@ -224,6 +233,11 @@ static enum rc make_parts(struct tungo *t, struct diag *diag)
     icmp_init(&t->icmp, t);
     t->icmp.block = t->options->icmp == 1;
     t->net = netstack_new(t->loop, t);
+    if (t->net) {
+        t->net->outflows.off = t->options->congestion > CONGESTION_CUBIC;
+        if (!t->net->outflows.off)
+            t->net->outflows.kind = (enum congestion_kind)t->options->congestion;
+    }
     t->udp = tungo_udp_new(&udp);
     t->fragments = reassembly_new();
     t->spare = calloc(1, sizeof *t->spare);

@@ -5,6 +5,7 @@
 
 #include "core/stream.h"
 #include "core/wire/ip.h"
+#include "listeners/tungo/fineclock.h"
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netlayer.h"
 #include "listeners/tungo/netstack.h"
@@ -23,6 +24,11 @@ uint64_t uv_now(const uv_loop_t *loop)
     return fake_ms;
 }
 
+uint64_t fineclock_us(void)
+{
+    return fake_ms * 1000;
+}
+
 /* --- the device */
 
 enum { OUT_MAX = 256, CLIENT_MTU = 1420 };
@@ -39,6 +45,7 @@ static bool device_broken;
 
 static struct tungo tun;
 static struct netstack *ns;
+static bool with_recovery; /* else the window stands open: one write is one segment */
 
 const struct tun_caps *tungo_caps(const struct tungo *t)
 {
@@ -92,12 +99,13 @@ static void turn(void)
 /* Lets ms pass. The netstack's timers are run by hand, since libuv has its own clock. */
 static void pass(uint64_t ms)
 {
-    struct timer *timers[] = {&ns->tick, &ns->idle.timer, &ns->parking.deadline};
+    struct timer *timers[] = {&ns->tick, &ns->idle.timer, &ns->parking.deadline,
+                              &ns->outflows.timer};
     uint64_t end = fake_ms + ms;
 
     for (;;) {
         struct timer *next = NULL;
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 4; i++)
             if (timer_is_running(timers[i]) && timers[i]->due_ms <= end &&
                 (!next || timers[i]->due_ms < next->due_ms))
                 next = timers[i];
@@ -232,6 +240,7 @@ static void net_up(void)
     ns = tun.net = netstack_new(tun.loop, &tun);
     BUG_ON(!ns || !outs);
     netstack_set_mtu(ns, CLIENT_MTU);
+    ns->outflows.off = !with_recovery;
 }
 
 static void net_down(void)

@@ -1,0 +1,159 @@
+/* listeners/tungo/congestion.c - see congestion.h. */
+#include "listeners/tungo/congestion.h"
+#include <math.h>
+
+enum {
+    FIRST_MSS = 10, /* RFC 6928 */
+    LEAST_MSS = 2,
+    QUEUE_US = 3000,   /* with a quarter of the least round trip: what is not yet a queue */
+    TOLERATED = 16,    /* one part in so many */
+    CREDIT_US = 10000, /* credit is kept for so long: two steps of the timer */
+};
+
+static const double cubic_c = 0.4, cubic_beta = 0.7, reno_alpha = 0.53;
+
+void rtt_add(struct rtt *r, uint64_t s)
+{
+    if (s == 0)
+        s = 1;
+    r->last_us = s;
+    if (!r->least_us || s < r->least_us)
+        r->least_us = s;
+    if (!r->smooth_us) {
+        r->smooth_us = s;
+        r->var_us = s / 2;
+        return;
+    }
+    uint64_t off = s > r->smooth_us ? s - r->smooth_us : r->smooth_us - s;
+    r->var_us = (3 * r->var_us + off) / 4;
+    r->smooth_us = (7 * r->smooth_us + s) / 8;
+    if (!r->smooth_us)
+        r->smooth_us = 1;
+}
+
+void congestion_init(struct congestion *c, enum congestion_kind kind, uint32_t mss)
+{
+    *c = (struct congestion){
+        .kind = kind,
+        .mss = mss,
+        .cwnd = FIRST_MSS * mss,
+        .ssthresh = UINT32_MAX,
+        .credit = CONGESTION_BURST_BYTES,
+    };
+}
+
+static bool shows_queue(const struct rtt *r)
+{
+    return r->last_us >= r->least_us + r->least_us / 4 + QUEUE_US;
+}
+
+void congestion_on_rtt(struct congestion *c, const struct rtt *r)
+{
+    if (c->kind == CONGESTION_TOLERANT && c->cwnd < c->ssthresh && shows_queue(r))
+        c->ssthresh = c->cwnd;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static void grow_cubic(struct congestion *c, uint32_t acked, const struct rtt *r, uint64_t now_us)
+{
+    double cwnd = c->cwnd, mss = c->mss;
+
+    if (!c->epoch_us) {
+        double down = (c->most - cwnd) / mss;
+        c->epoch_us = now_us;
+        c->k = down > 0 ? cbrt(down / cubic_c) : 0;
+        c->most = larger(c->most, cwnd);
+    }
+    double x = (double)(now_us - c->epoch_us + r->smooth_us) / 1e6 - c->k;
+    double target = c->most + cubic_c * x * x * x * mss;
+    double next = cwnd;
+    if (target > next)
+        next += (target - next) * acked / next;
+    next = larger(next, cwnd + reno_alpha * mss * acked / cwnd);
+    if (next > cwnd * 1.5)
+        next = cwnd * 1.5;
+    c->cwnd = next < CONGESTION_MOST_BYTES ? (uint32_t)(next + 0.5) : CONGESTION_MOST_BYTES;
+}
+
+void congestion_on_ack(struct congestion *c, uint32_t acked, uint32_t flight, const struct rtt *r,
+                       uint64_t now_us)
+{
+    if (flight + 3 * c->mss < c->cwnd / 2)
+        return; /* something else was the limit: more room would not have been used */
+    if (c->cwnd >= c->ssthresh) {
+        grow_cubic(c, acked, r, now_us);
+        return;
+    }
+    if (acked > c->cwnd)
+        acked = c->cwnd;
+    c->cwnd =
+        c->cwnd + acked < CONGESTION_MOST_BYTES ? c->cwnd + acked : (uint32_t)CONGESTION_MOST_BYTES;
+}
+
+bool congestion_heeds_loss(const struct congestion *c, const struct rtt *r)
+{
+    return c->kind != CONGESTION_TOLERANT || !r->least_us || shows_queue(r);
+}
+
+bool congestion_is_too_much(const struct congestion *c, uint32_t lost, uint32_t sent)
+{
+    return lost > (sent > c->cwnd ? sent : c->cwnd) / TOLERATED + 3 * c->mss;
+}
+
+void congestion_cut(struct congestion *c, uint32_t flight)
+{
+    double w = flight < c->cwnd ? flight : c->cwnd;
+    uint32_t least = LEAST_MSS * c->mss;
+
+    c->undo_cwnd = c->cwnd;
+    c->undo_ssthresh = c->ssthresh;
+    c->most = w < c->most * 0.99 ? w * (1 + cubic_beta) / 2 : w; /* fast convergence */
+    c->cwnd = (uint32_t)(w * cubic_beta);
+    if (c->cwnd < least)
+        c->cwnd = least;
+    c->ssthresh = c->cwnd;
+    c->epoch_us = 0;
+}
+
+void congestion_timeout(struct congestion *c, uint32_t flight)
+{
+    congestion_cut(c, flight);
+    c->cwnd = LEAST_MSS * c->mss;
+}
+
+void congestion_undo(struct congestion *c)
+{
+    if (!c->undo_cwnd)
+        return;
+    if (c->cwnd < c->undo_cwnd)
+        c->cwnd = c->undo_cwnd;
+    if (c->ssthresh < c->undo_ssthresh)
+        c->ssthresh = c->undo_ssthresh;
+    c->undo_cwnd = 0;
+    c->epoch_us = 0;
+}
+
+void congestion_refill(struct congestion *c, const struct rtt *r, uint64_t now_us)
+{
+    double gain = c->cwnd < c->ssthresh ? 2.0 : 1.25, rate, credit, most;
+    uint64_t since = now_us - c->credit_us;
+
+    c->credit_us = now_us;
+    if (r->smooth_us < CONGESTION_PACE_US) {
+        c->credit = UINT32_MAX;
+        return;
+    }
+    rate = gain * c->cwnd / (double)r->smooth_us;
+    most = larger(CONGESTION_BURST_BYTES, rate * CREDIT_US);
+    credit = c->credit + rate * (double)since;
+    c->credit = (uint32_t)(credit < most ? credit : most);
+}
+
+void congestion_spend(struct congestion *c, uint32_t n)
+{
+    c->credit -= n < c->credit ? n : c->credit;
+}

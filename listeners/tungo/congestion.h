@@ -1,0 +1,58 @@
+/* listeners/tungo/congestion.h - how many bytes may be on their way to the client, and how fast
+ * they may follow each other.
+ *
+ * Pure; times are microseconds of the caller's clock. CUBIC in bytes (RFC 9438), and a variant for
+ * links that lose by themselves: as long as the round trip shows no queue, a few losses are the
+ * radio's and do not slow us down. It also leaves slow start when the round trip grows. Its price:
+ * behind a policer, which drops without a queue, it keeps losing up to 1/16.
+ */
+#ifndef LISTENERS_TUNGO_CONGESTION_H
+#define LISTENERS_TUNGO_CONGESTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum congestion_kind { CONGESTION_TOLERANT, CONGESTION_CUBIC };
+
+enum {
+    CONGESTION_MOST_BYTES = 8 << 20,
+    CONGESTION_BURST_BYTES = 64 << 10, /* may always leave at once */
+    CONGESTION_PACE_US = 5000,         /* shorter round trips are not paced: the timer is coarser */
+};
+
+struct rtt {
+    uint64_t smooth_us, var_us, least_us, last_us; /* all 0: not measured yet */
+};
+
+struct congestion {
+    enum congestion_kind kind;
+    uint32_t mss;
+    uint32_t cwnd, ssthresh;
+    double most, k;    /* CUBIC: window before the last cut, seconds until it is reached again */
+    uint64_t epoch_us; /* since when it grows; 0: not yet */
+    uint32_t undo_cwnd, undo_ssthresh; /* as before the last cut; 0: none */
+    uint32_t credit;                   /* bytes that may leave now, where paced */
+    uint64_t credit_us;
+};
+
+void rtt_add(struct rtt *r, uint64_t sample_us);
+
+void congestion_init(struct congestion *c, enum congestion_kind kind, uint32_t mss);
+/* A sample was added to r. */
+void congestion_on_rtt(struct congestion *c, const struct rtt *r);
+/* acked bytes left the network, flight were on their way before that. */
+void congestion_on_ack(struct congestion *c, uint32_t acked, uint32_t flight, const struct rtt *r,
+                       uint64_t now_us);
+/* Losses begin: slow down? The answer for this kind of link. */
+bool congestion_heeds_loss(const struct congestion *c, const struct rtt *r);
+/* lost bytes out of `sent` since they began: too many to be the radio's? */
+bool congestion_is_too_much(const struct congestion *c, uint32_t lost, uint32_t sent);
+void congestion_cut(struct congestion *c, uint32_t flight);
+void congestion_timeout(struct congestion *c, uint32_t flight);
+void congestion_undo(struct congestion *c); /* the last cut was a mistake */
+
+/* Pacing: brings the credit up to date; takes n bytes that left. */
+void congestion_refill(struct congestion *c, const struct rtt *r, uint64_t now_us);
+void congestion_spend(struct congestion *c, uint32_t n);
+
+#endif

@@ -1,0 +1,278 @@
+/* listeners/tungo/outflow.c - see outflow.h. */
+#include "listeners/tungo/outflow.h"
+#include "listeners/tungo/fineclock.h"
+#include "listeners/tungo/flow.h"
+#include "listeners/tungo/gate.h"
+#include "listeners/tungo/netlayer.h"
+#include "listeners/tungo/netstack.h"
+#include "listeners/tungo/resend.h"
+#include "lwip/priv/tcp_priv.h"
+#include <stdlib.h>
+
+enum {
+    CWND_OPEN = 0x3fffffff, /* lwIP still adds to it */
+    STEP_US = OUTFLOW_STEP_MS * 1000,
+    LONG_US = 10000, /* a round trip that deserves a larger buffer */
+};
+
+/* --- the wheel */
+
+static void on_step(struct timer *timer);
+
+void outflows_init(struct netstack *ns)
+{
+    struct outflows *w = &ns->outflows;
+
+    for (int i = 0; i < OUTFLOW_SLOTS; i++)
+        list_init(&w->slots[i]);
+    timer_init(ns->loop, &w->timer, on_step);
+}
+
+void outflows_done(struct netstack *ns)
+{
+    timer_stop(&ns->outflows.timer);
+}
+
+static void leave_wheel(struct outflow *o)
+{
+    if (list_is_empty(&o->in_wheel))
+        return;
+    list_remove(&o->in_wheel);
+    o->flow->ns->outflows.n--;
+}
+
+/* Is looked at when it is due, or when it is in the wheel already, then. An earlier place than
+ * needed is kept: it costs a look, moving with every acknowledgement would cost more. */
+static void schedule(struct outflow *o, uint64_t now_us)
+{
+    struct outflows *w = &o->flow->ns->outflows;
+    uint64_t due = recovery_due(&o->recovery), steps;
+
+    if (!due && !(o->flow->blocked_out && recovery_is_paced(&o->recovery)))
+        return;
+    if (o->flow->blocked_out && recovery_is_paced(&o->recovery))
+        due = now_us;
+    if (!list_is_empty(&o->in_wheel)) {
+        if (o->due_us <= due + STEP_US)
+            return;
+        leave_wheel(o);
+    }
+    steps = due > now_us ? (due - now_us + STEP_US - 1) / STEP_US : 1;
+    if (steps > OUTFLOW_SLOTS - 1)
+        steps = OUTFLOW_SLOTS - 1;
+    o->due_us = now_us + steps * STEP_US;
+    list_append(&w->slots[(w->now + steps) % OUTFLOW_SLOTS], &o->in_wheel);
+    w->n++;
+    if (!timer_is_running(&w->timer))
+        (void)timer_start(&w->timer, OUTFLOW_STEP_MS); /* no memory: the next packet tries again */
+}
+
+/* --- lwIP follows */
+
+static bool has_holes_to_send(const struct outflow *o)
+{
+    return o->recovery.holes.lost_bytes || o->recovery.probing;
+}
+
+static void send_again(struct outflow *o, uint64_t now_us)
+{
+    struct tungo_flow *f = o->flow;
+    struct outflows *w = &f->ns->outflows;
+    uint32_t seq, len;
+
+    while (has_holes_to_send(o) && recovery_next(&o->recovery, f->raised_mss, &seq, &len)) {
+        len = resend(f, seq, len);
+        recovery_resent(&o->recovery, seq, len, now_us);
+        w->stats.resends++;
+        w->stats.resent_bytes += len;
+    }
+}
+
+/* lwIP's own idea of the window, and its retransmissions. */
+static void drive(struct tungo_flow *f)
+{
+    struct tcp_pcb *pcb = f->pcb;
+    uint32_t limit = CWND_OPEN;
+
+    if (f->outflow) {
+        limit = recovery_limit(&f->outflow->recovery);
+        /* a segment that was cut for a larger window goes when it is alone, or it never would */
+        if (!pcb->unacked || limit > CWND_OPEN)
+            limit = CWND_OPEN;
+        pcb->dupacks = 0;
+        if (pcb->rtime > 0 && pcb->unacked) /* else: what the device did not take */
+            pcb->rtime = 0;
+    }
+    pcb->cwnd = limit;
+    pcb->ssthresh = CWND_OPEN;
+}
+
+void outflow_look(struct tungo_flow *f)
+{
+    struct outflow *o = f->outflow;
+
+    if (!o || f->pcb->state < ESTABLISHED)
+        return;
+    if (f->pcb->snd_nxt != o->recovery.nxt || f->blocked_out) {
+        uint64_t now_us = fineclock_us();
+        recovery_sent(&o->recovery, f->pcb->snd_nxt, now_us);
+        schedule(o, now_us);
+    }
+    drive(f);
+}
+
+/* --- segments of the client */
+
+static void begin(struct tungo_flow *f)
+{
+    struct outflow *o;
+
+    f->outflow_begun = true;
+    if (f->ns->outflows.off || !(f->pcb->flags & TF_SACK))
+        return;
+    o = calloc(1, sizeof *o);
+    if (!o)
+        return; /* as without SACK */
+    o->flow = f;
+    list_init(&o->in_wheel);
+    recovery_init(&o->recovery, f->ns->outflows.kind, f->mss, f->pcb->lastack, fineclock_us());
+    f->outflow = o;
+}
+
+void outflow_before_input(struct tungo_flow *f, const struct packet *p, struct sack_news *ret_news)
+{
+    ret_news->is_ack = false;
+    if (!f->outflow)
+        return;
+    sack_read(p, ret_news);
+    /* blocks of a segment that lwIP would not obey either say nothing (RFC 5961 5) */
+    if (ret_news->seq - f->pcb->rcv_nxt + f->pcb->rcv_wnd > 2 * f->pcb->rcv_wnd ||
+        ret_news->ack - f->pcb->lastack > f->pcb->snd_nxt - f->pcb->lastack)
+        ret_news->n = 0;
+    f->pcb->dupacks = 0;
+}
+
+void outflow_after_input(struct tungo_flow *f, const struct sack_news *news)
+{
+    struct tcp_pcb *pcb = f->pcb;
+    struct outflow *o;
+
+    if (pcb->state < ESTABLISHED)
+        return;
+    if (!f->outflow_begun)
+        begin(f);
+    o = f->outflow;
+    if (o && news->is_ack) {
+        uint64_t now_us = fineclock_us();
+        recovery_sent(&o->recovery, pcb->snd_nxt, now_us);
+        recovery_ack(&o->recovery, pcb->lastack, news->block, news->n, now_us);
+        if (pcb->snd_wnd > o->window)
+            recovery_hurry(&o->recovery);
+        o->window = pcb->snd_wnd;
+        send_again(o, now_us);
+        schedule(o, now_us);
+    }
+    bool was_shut = pcb->cwnd < pcb->snd_wnd || o;
+    drive(f);
+    if (was_shut && pcb->unsent)
+        tcp_output(pcb);
+}
+
+void outflow_shrunk(struct tungo_flow *f)
+{
+    struct outflow *o = f->outflow;
+    uint64_t now_us;
+
+    if (!o)
+        return;
+    now_us = fineclock_us();
+    recovery_set_mss(&o->recovery, f->mss);
+    recovery_all_lost(&o->recovery, now_us);
+    send_again(o, now_us);
+    schedule(o, now_us);
+}
+
+void outflow_end(struct tungo_flow *f)
+{
+    struct outflow *o = f->outflow;
+    struct outflows *w = &f->ns->outflows;
+
+    if (!o)
+        return;
+    w->stats.probes += o->recovery.count.probes;
+    w->stats.timeouts += o->recovery.count.timeouts;
+    w->stats.undone += o->recovery.count.undone;
+    leave_wheel(o);
+    recovery_done(&o->recovery);
+    free(o);
+    f->outflow = NULL;
+}
+
+/* --- time */
+
+/* Its slot has come; it is in none. */
+static void look_at(struct outflow *o, uint64_t now_us)
+{
+    struct tungo_flow *f = o->flow;
+
+    if (f->pcb->unacked && !recovery_tick(&o->recovery, now_us)) {
+        f->ns->outflows.stats.given_up++;
+        flow_kill(f, RC_TIMEOUT);
+        return;
+    }
+    if (f->pcb->unacked)
+        send_again(o, now_us);
+    congestion_refill(&o->recovery.cc, &o->recovery.rtt, now_us);
+    if (f->pcb->unacked || f->blocked_out)
+        schedule(o, now_us);
+    netstack_mount(f->ns, f);
+    drive(f);
+    if (f->pcb->unsent)
+        tcp_output(f->pcb);
+    bool wake = f->blocked_out && netlayer_room(f);
+    netstack_unmount(f->ns, f);
+    if (wake)
+        flow_wake(f);
+}
+
+static void on_step(struct timer *timer)
+{
+    struct outflows *w = LIST_OWNER(timer, struct outflows, timer);
+    uint64_t now_us = fineclock_us();
+    struct list due;
+
+    w->now = (w->now + 1) % OUTFLOW_SLOTS;
+    list_init(&due);
+    list_join(&due, &w->slots[w->now]);
+    if (w->n)
+        (void)timer_start(timer, OUTFLOW_STEP_MS);
+    while (!list_is_empty(&due)) {
+        struct outflow *o = LIST_OWNER(due.next, struct outflow, in_wheel);
+        leave_wheel(o);
+        look_at(o, now_us);
+    }
+}
+
+/* --- how much */
+
+uint32_t outflow_limit(const struct tungo_flow *f)
+{
+    uint32_t most = f->ns->send_bytes, limit;
+
+    if (!f->outflow)
+        return most;
+    if (f->outflow->recovery.rtt.smooth_us > LONG_US && f->ns->send_grows)
+        most = NETSTACK_BUFFER_MAX;
+    limit = recovery_limit(&f->outflow->recovery);
+    return limit < most ? limit : most;
+}
+
+uint32_t outflow_worth(const struct tungo_flow *f)
+{
+    uint32_t worth;
+
+    if (!f->outflow)
+        return f->raised_mss;
+    worth = f->outflow->recovery.cc.cwnd / 8;
+    return worth < f->mss ? f->mss : worth < f->raised_mss ? worth : f->raised_mss;
+}
