@@ -108,7 +108,8 @@ static enum rc take_questions(struct dns_client *c)
     }
     if (c->over)
         return RC_OK;
-    memmove(c->in, c->in + at, c->in_n - at);
+    if (at > 0)
+        memmove(c->in, c->in + at, c->in_n - at);
     c->in_n -= at;
     return rc == RC_AGAIN ? RC_OK : rc;
 }
