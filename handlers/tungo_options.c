@@ -90,6 +90,11 @@ const struct option tungo_options[] = {
      .offset = AT(dns.fake),
      .help =
          "answer A and AAAA from these ranges (198.18.0.0/15, fd00:...); names go to the far end"},
+    {.key = "dns.fake.except",
+     .type = OPTION_LIST,
+     .flags = OPTION_OURS,
+     .offset = AT(dns.fake_except),
+     .help = "names that keep their true addresses: patterns as of a bypass"},
     {.key = "dns.fake.file",
      .type = OPTION_STRING,
      .flags = OPTION_OURS,

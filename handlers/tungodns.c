@@ -1,6 +1,8 @@
 /* handlers/tungodns.c - whose name an address is; the life of pool, map and kept answers. See
  * tungodns.h.
  */
+#include "bypass/matcher.h"
+#include "bypass/pattern.h"
 #include "chain/nameserver.h"
 #include "chain/unreal.h"
 #include "core/log.h"
@@ -112,6 +114,56 @@ static enum rc check_nets(const struct tungodns *d, struct diag *diag)
     return RC_OK;
 }
 
+static enum rc add_excepted(struct tungodns *d, const char *text, struct diag *diag)
+{
+    struct pattern p;
+    bool ignored = false;
+    const char *doubt = pattern_doubt(text, strlen(text), false, &ignored);
+
+    pattern_parse(text, strlen(text), &p);
+    if (!doubt && p.kind == PATTERN_ADDRS)
+        doubt = "names are meant";
+    if (doubt)
+        return diag_set(diag, RC_INVALID, "dns.fake.except: \"%.80s\": %s", text, doubt);
+    return matcher_add(d->except, &p, 0) == RC_OK ? RC_OK
+                                                  : diag_set(diag, RC_NOMEM, "dns.fake.except");
+}
+
+static enum rc set_up_except(struct tungodns *d, struct diag *diag)
+{
+    const struct strlist *list = &d->options->fake_except;
+    enum rc rc = RC_OK;
+
+    if (list->n == 0)
+        return RC_OK;
+    d->except = matcher_new();
+    if (!d->except)
+        return diag_set(diag, RC_NOMEM, "no memory");
+    for (size_t i = 0; i < list->n && rc == RC_OK; i++)
+        rc = add_excepted(d, list->v[i], diag);
+    matcher_finish(d->except);
+    return rc;
+}
+
+static enum rc set_up_fake(struct tungodns *d, struct diag *diag)
+{
+    const struct tungodns_options *o = d->options;
+    enum rc rc = fakepool_new(o->fake.v, o->fake.n, &d->pool, diag);
+
+    if (rc == RC_OK)
+        rc = check_nets(d, diag);
+    if (rc == RC_OK)
+        rc = set_up_except(d, diag);
+    if (rc != RC_OK)
+        return rc;
+    for (; d->n_unreal < o->fake.n && unreal_add(&o->fake.v[d->n_unreal]); d->n_unreal++)
+        ;
+    if (d->n_unreal < o->fake.n)
+        return diag_set(diag, RC_LIMIT, "dns.fake: too many ranges in all services");
+    open_record(d);
+    return RC_OK;
+}
+
 static enum rc set_up(struct tungodns *d, struct diag *diag)
 {
     const struct tungodns_options *o = d->options;
@@ -123,20 +175,11 @@ static enum rc set_up(struct tungodns *d, struct diag *diag)
         return diag_set(diag, RC_NOMEM, "no memory");
     if (o->map && !(d->map = dnsmap_new()))
         return diag_set(diag, RC_NOMEM, "no memory");
-    if (o->fake.n > 0) {
-        enum rc rc = fakepool_new(o->fake.v, o->fake.n, &d->pool, diag);
-        if (rc == RC_OK)
-            rc = check_nets(d, diag);
-        if (rc != RC_OK)
-            return rc;
-        open_record(d);
-        for (; d->n_unreal < o->fake.n && unreal_add(&o->fake.v[d->n_unreal]); d->n_unreal++)
-            ;
-        if (d->n_unreal < o->fake.n)
-            return diag_set(diag, RC_LIMIT, "dns.fake: too many ranges in all services");
-    } else if (o->fake_file) {
-        return diag_set(diag, RC_INVALID, "dns.fake.file without dns.fake");
-    }
+    if (o->fake.n > 0)
+        return set_up_fake(d, diag);
+    if (o->fake_file || o->fake_except.n > 0)
+        return diag_set(diag, RC_INVALID, "dns.fake.%s without dns.fake",
+                        o->fake_file ? "file" : "except");
     return RC_OK;
 }
 
@@ -147,7 +190,7 @@ enum rc tungodns_new(const struct handler_setup *setup, const struct tungodns_op
     enum rc rc;
 
     if (!options->cache && !options->hijack && !options->map && !options->fake.n &&
-        !options->fake_file)
+        !options->fake_file && !options->fake_except.n)
         return RC_OK;
     d = calloc(1, sizeof *d);
     if (!d)
@@ -183,6 +226,7 @@ void tungodns_free(struct tungodns *d)
     while (d->n_unreal > 0)
         unreal_remove(&d->options->fake.v[--d->n_unreal]);
     fakefile_close(d->file);
+    matcher_free(d->except);
     fakepool_free(d->pool);
     dnsmap_free(d->map);
     answers_free(d->answers);

@@ -30,6 +30,7 @@ struct tungodns;
 struct tungodns_options {
     bool cache, hijack, map;
     struct netlist fake;
+    struct strlist fake_except; /* patterns as of a bypass */
     char *fake_file;
 };
 

@@ -31,6 +31,7 @@ struct tungodns {
     struct dnsmap *map;      /* dns.map */
     struct fakepool *pool;   /* dns.fake */
     struct fakefile *file;   /* NULL: no record is kept */
+    struct matcher *except;  /* names that are never fake; NULL: none */
     struct job flush;        /* of the record */
     size_t n_unreal;         /* ranges of the pool that are in chain/unreal.h */
     struct list flows;

@@ -1,6 +1,7 @@
 /* handlers/tungodns_question.c - what a question gets without asking anybody: from the fake pool,
  * from what was kept, from the service's hosts; and who is asked else.
  */
+#include "bypass/matcher.h"
 #include "chain/fakeanswer.h"
 #include "core/log.h"
 #include "handlers/tungodns_inside.h"
@@ -84,6 +85,14 @@ static enum own say_own(struct dnsflow *f, const uint8_t *query, const struct dn
     return say_addresses(f, query, msg, v, n, max_bytes) ? OWN_SAID : OWN_UNKNOWN;
 }
 
+static bool is_excepted(const struct tungodns *d, const struct dns_msg *msg)
+{
+    struct target t = {.name = ""};
+
+    return d->except && target_set_host(&t, msg->name, strlen(msg->name), 0) &&
+           matcher_has(d->except, &t, NULL);
+}
+
 static bool say_fake(struct dnsflow *f, const uint8_t *query, const struct dns_msg *msg)
 {
     struct tungodns *d = f->dns;
@@ -92,7 +101,8 @@ static bool say_fake(struct dnsflow *f, const uint8_t *query, const struct dns_m
     bool is_new;
     size_t n;
 
-    if (!d->pool || fakeanswer(d->pool, query, msg, buf, &n, &is_new) != RC_OK)
+    if (!d->pool || is_excepted(d, msg) ||
+        fakeanswer(d->pool, query, msg, buf, &n, &is_new) != RC_OK)
         return false;
     if (is_new && d->file && fakepool_record(d->pool, msg->name, &a)) {
         fakefile_add(d->file, &a, msg->name);

@@ -118,13 +118,14 @@ same "fake: the same address" "198.18.0.1 fd00:f::1" "$(short @$NS named.test A)
 dns_down fake2 "$fake"
 sed -i 's/ hidden.test$/ hidden test/' "$work/state/pool"
 printf '198.18.0.9 cut.te' >>"$work/state/pool"
-dns_up fake3 "dns.fake=198.18.0.0/15&dns.fake.file=$work/state/pool&dns.map=true" -F "$NODE"
+dns_up fake3 "dns.fake=198.18.0.0/15&dns.fake.file=$work/state/pool&dns.fake.except=.plain.test,*.lan&dns.map=true" -F "$NODE"
 fake=$pid
 before=$(fds "$fake")
 check "fake: a spoiled record is told" said fake3 '2 lines could not be used'
 same "fake: the rest of it counts" "198.18.0.1" "$(short @$NS named.test A)"
 same "fake: AAAA without a range: no answer, no error" "NOERROR 0" "$(status @$NS named.test AAAA) $(dig +noall +answer @$NS named.test AAAA | wc -l)"
 same "fake: curl with IPv4 only" "$NAMED named.test /x" "$(fetch http://named.test/x)"
+same "fake: an excepted name" "$TARGET" "$(short @$NS plain.test A)"
 dns_down fake3 "$fake"
 
 # --- names that our own program asks for are not fake: those of nodes, and of flows that leave directly

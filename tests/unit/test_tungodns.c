@@ -231,6 +231,32 @@ START_TEST(test_our_own_names_are_never_fake)
 }
 END_TEST
 
+START_TEST(test_some_names_keep_their_true_addresses)
+{
+    char one[] = ".lan.example", two[] = "stun?.example", three[] = "bad port:x";
+    char *patterns[] = {one, two, three};
+    struct diag why = {.rc = RC_OK};
+    start(answer_addr);
+    options.fake_except = (struct strlist){patterns, 2};
+    make("198.18.0.0/15", NULL);
+    struct dgram *d = flow();
+    ck_assert_str_eq(ask(d, "printer.LAN.example", DNS_A, 1), "1 0 192.0.2.1");
+    ck_assert_str_eq(ask(d, "stun1.example", DNS_AAAA, 2), "2 0 2001:db8::1");
+    ck_assert_str_eq(ask(d, "lan.example.org", DNS_A, 3), "3 0 198.18.0.1");
+    dgram_close(d);
+    struct handler_setup setup = {.loop = loop, .service = "t", .router = router};
+    struct tungodns *none = NULL;
+    struct tungodns_options bad = {.fake_except = {patterns, 1}};
+    ck_assert_int_eq(tungodns_new(&setup, &bad, false, &none, &why), RC_INVALID);
+    bad = options;
+    bad.fake_except.n = 3;
+    why.rc = RC_OK;
+    ck_assert_int_eq(tungodns_new(&setup, &bad, false, &none, &why), RC_INVALID);
+    ck_assert_msg(strstr(why.text, three) != NULL, "%s", why.text);
+    stop();
+}
+END_TEST
+
 START_TEST(test_cache_asks_once)
 {
     start(answer_addr);
@@ -481,6 +507,7 @@ int main(void)
     tcase_add_test(t, test_no_option_is_nothing);
     tcase_add_test(t, test_fake_answers_and_knows);
     tcase_add_test(t, test_our_own_names_are_never_fake);
+    tcase_add_test(t, test_some_names_keep_their_true_addresses);
     tcase_add_test(t, test_cache_asks_once);
     tcase_add_test(t, test_lies_reach_the_client_but_teach_nothing);
     tcase_add_test(t, test_what_is_no_dns_passes);
