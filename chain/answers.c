@@ -13,9 +13,9 @@ struct kept {
     struct kept *next;
     uint64_t since_ms, until_ms;
     uint32_t bits, hash;
-    struct dns_msg question;
+    size_t question_end;
     size_t n;
-    uint8_t data[];
+    uint8_t data[]; /* was parsed once */
 };
 
 struct answers {
@@ -67,11 +67,13 @@ static uint32_t hash_of(const struct answers *a, const struct answer_key *key)
 
 static struct kept *find(struct answers *a, const struct answer_key *key, uint32_t hash)
 {
-    struct kept *k = a->buckets[hash % BUCKETS];
-    while (k != NULL && (k->hash != hash || k->bits != key->bits ||
-                         !dns_same_question(&k->question, key->question)))
-        k = k->next;
-    return k;
+    struct dns_msg m;
+    for (struct kept *k = a->buckets[hash % BUCKETS]; k != NULL; k = k->next) {
+        if (k->hash == hash && k->bits == key->bits && dns_parse(k->data, k->n, &m) == RC_OK &&
+            dns_same_question(&m, key->question))
+            return k;
+    }
+    return NULL;
 }
 
 bool answers_get(struct answers *a, const struct answer_key *key, const void *query,
@@ -84,16 +86,17 @@ bool answers_get(struct answers *a, const struct answer_key *key, const void *qu
         drop(a, k);
         return false;
     }
-    if (k->n > cap || k->question.question_end != key->question->question_end)
+    struct dns_msg m;
+    if (k->n > cap || k->question_end != key->question->question_end ||
+        dns_parse(k->data, k->n, &m) != RC_OK)
         return false;
     list_remove(&k->used);
     list_append(&a->used, &k->used);
     memcpy(buf, k->data, k->n);
     memcpy((char *)buf + DNS_HEAD_BYTES, (const char *)query + DNS_HEAD_BYTES,
-           k->question.question_end - DNS_HEAD_BYTES);
+           k->question_end - DNS_HEAD_BYTES);
     dns_set_id(buf, key->question->id);
-    (void)dns_change_ttls(buf, k->n, &k->question, DNS_TTL_AGE,
-                          (uint32_t)((now_ms - k->since_ms) / 1000));
+    (void)dns_change_ttls(buf, k->n, &m, DNS_TTL_AGE, (uint32_t)((now_ms - k->since_ms) / 1000));
     *ret_n = k->n;
     return true;
 }
@@ -117,7 +120,7 @@ void answers_put(struct answers *a, const struct answer_key *key, uint64_t now_m
                        .until_ms = now_ms + keep_ms,
                        .bits = key->bits,
                        .hash = hash,
-                       .question = m,
+                       .question_end = m.question_end,
                        .n = n};
     memcpy(k->data, answer, n);
     k->next = a->buckets[hash % BUCKETS];

@@ -6,8 +6,6 @@
 #include "core/dgram.h"
 #include "core/floor/tls.h"
 #include "core/stream.h"
-#include "core/wire/http1.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +13,8 @@ enum {
     AGAIN_MS = 1000, /* first wait for a UDP answer, doubled each time */
     TURN_MAX = 64,   /* datagrams looked at in one turn */
     IN_FIRST_BYTES = 2048,
-    IN_MAX_BYTES = 2 + DNS_MESSAGE_MAX + HTTP1_HEAD_MAX_BYTES
+    IN_MAX_BYTES = 2 + DNS_MESSAGE_MAX,
+    HTTPS_PORT = 443
 };
 
 static bool begin(struct exchange *e);
@@ -61,6 +60,7 @@ static void free_exchange(void *obj)
     free(e->out);
     free(e->in);
     free(e->cut);
+    doh_done(&e->doh);
     free(e);
 }
 
@@ -78,6 +78,7 @@ static void finish(struct exchange *e, enum rc rc, uint8_t *answer, size_t n)
 {
     exchange_fn *done = e->done;
     void *arg = e->arg;
+    e->over = true;
     if (rc != RC_OK && e->cut != NULL) {
         rc = RC_OK;
         answer = e->cut;
@@ -224,48 +225,65 @@ static void on_dialled_dgram(void *arg, struct dgram *d, const struct dial_resul
 
 /* ---------------------------------------------------------------- streams */
 
-static enum rc http_answer(struct exchange *e, struct slice *ret_msg)
+static bool is_https(const struct exchange *e)
 {
-    struct http1_head head;
-    size_t used;
-    enum rc rc = http1_parse_response((const char *)e->in, e->in_n, &e->http_scanned, &head, &used);
-    if (rc != RC_OK)
-        return rc;
-    const struct http1_field *length = http1_find(&head, "Content-Length", NULL);
-    if (head.status != 200)
-        return diag_set(&e->diag, RC_PROTO, "HTTP status %u", head.status);
-    if (length == NULL || length->value.n == 0 || length->value.n > 5)
-        return diag_set(&e->diag, RC_PROTO, "an HTTP answer without a length");
-    size_t n = 0;
-    for (size_t i = 0; i < length->value.n; i++) {
-        if (length->value.p[i] < '0' || length->value.p[i] > '9')
-            return RC_PROTO;
-        n = n * 10 + (size_t)(length->value.p[i] - '0');
+    return e->server->scheme == NAMESERVER_HTTPS;
+}
+
+static enum rc begin_https(struct exchange *e)
+{
+    char host[TARGET_TEXT_MAX];
+    const char *alpn = NULL;
+    struct target t = e->server->target;
+    (void)target_format(&t, host, sizeof(host));
+    if (t.addr.port == HTTPS_PORT)
+        host[strlen(host) - strlen(":443")] = 0;
+    (void)stream_query(e->stream, QUERY_ALPN, &alpn);
+    struct doh_cfg cfg = {.h2 = alpn != NULL && strcmp(alpn, "h2") == 0,
+                          .authority = host,
+                          .path = e->server->path,
+                          .query = e->out + 2,
+                          .n = e->out_n - 2};
+    return doh_begin(&e->doh, &cfg);
+}
+
+static enum rc open_stream(struct exchange *e)
+{
+    if (stream_is_open(e->stream))
+        return RC_OK;
+    enum rc rc = stream_open(e->stream);
+    return rc == RC_OK && is_https(e) ? begin_https(e) : rc;
+}
+
+static enum rc flush(struct exchange *e)
+{
+    enum rc rc = RC_OK;
+    uint8_t *out = is_https(e) ? e->doh.out.p : e->out;
+    size_t out_n = is_https(e) ? e->doh.out.n : e->out_n;
+    while (rc == RC_OK && e->out_sent < out_n) {
+        struct iovec v = {out + e->out_sent, out_n - e->out_sent};
+        size_t n;
+        rc = stream_send(e->stream, &v, 1, &n);
+        if (rc == RC_OK)
+            e->out_sent += n;
     }
-    if (n < DNS_HEAD_BYTES || n > DNS_MESSAGE_MAX)
-        return RC_PROTO;
-    if (e->in_n - used < n)
-        return RC_AGAIN;
-    *ret_msg = (struct slice){(const char *)e->in + used, n};
+    return rc;
+}
+
+/* The answer is whole: it is over. */
+static enum rc look(struct exchange *e, uint8_t *answer, size_t n)
+{
+    if (!is_ours(e, answer, n))
+        return diag_set(&e->diag, RC_PROTO, "an answer to another question");
+    finish(e, RC_OK, answer, n);
     return RC_OK;
 }
 
-/* RC_OK: it is over. */
-static enum rc look(struct exchange *e)
+/* Both: RC_OK when something came, RC_AGAIN when nothing is there. */
+static enum rc read_framed(struct exchange *e)
 {
     struct slice msg;
-    enum rc rc = e->server->scheme == NAMESERVER_HTTPS ? http_answer(e, &msg)
-                                                       : dns_frame(e->in, e->in_n, &msg);
-    if (rc != RC_OK)
-        return rc;
-    if (!is_ours(e, msg.p, msg.n))
-        return diag_set(&e->diag, RC_PROTO, "an answer to another question");
-    finish(e, RC_OK, e->in + (msg.p - (const char *)e->in), msg.n);
-    return RC_OK;
-}
-
-static enum rc read_more(struct exchange *e)
-{
+    size_t n;
     if (e->in_n == e->in_cap) {
         size_t cap = e->in_cap > 0 ? 2 * e->in_cap : IN_FIRST_BYTES;
         uint8_t *in = e->in_cap < IN_MAX_BYTES ? realloc(e->in, cap) : NULL;
@@ -274,78 +292,60 @@ static enum rc read_more(struct exchange *e)
         e->in = in;
         e->in_cap = cap;
     }
-    size_t n;
     enum rc rc = stream_recv(e->stream, e->in + e->in_n, e->in_cap - e->in_n, &n);
+    if (rc != RC_OK)
+        return rc;
+    e->in_n += n;
+    rc = dns_frame(e->in, e->in_n, &msg);
+    if (rc == RC_AGAIN)
+        return RC_OK;
+    return rc == RC_OK ? look(e, e->in + 2, msg.n) : rc;
+}
+
+static enum rc read_https(struct exchange *e)
+{
+    static uint8_t buf[16384]; /* one loop a process */
+    size_t n;
+    enum rc rc = stream_recv(e->stream, buf, sizeof(buf), &n);
+    if (rc == RC_AGAIN)
+        return rc;
     if (rc == RC_OK)
-        e->in_n += n;
-    return rc;
+        rc = doh_take(&e->doh, buf, n);
+    else if (rc == RC_EOF)
+        rc = doh_ended(&e->doh);
+    if (rc == RC_AGAIN)
+        return RC_OK;
+    if (rc != RC_OK)
+        return diag_set(&e->diag, rc, "%s", e->doh.diag.text);
+    return look(e, e->doh.answer, e->doh.answer_n);
 }
 
 static void on_stream(struct stream *s, unsigned ready, void *arg)
 {
     struct exchange *e = arg;
     (void)ready;
-    enum rc rc = RC_OK;
-    if (!stream_is_open(s)) {
-        rc = stream_open(s);
-        if (rc == RC_AGAIN) {
-            stream_want(s, STREAM_OPEN, on_stream, e);
-            return;
-        }
-    }
-    while (rc == RC_OK && e->out_sent < e->out_n) {
-        struct iovec v = {e->out + e->out_sent, e->out_n - e->out_sent};
-        size_t n;
-        rc = stream_send(s, &v, 1, &n);
-        if (rc == RC_OK)
-            e->out_sent += n;
-    }
+    enum rc rc = open_stream(e);
     if (rc == RC_AGAIN) {
-        stream_want(s, STREAM_OUT, on_stream, e);
+        stream_want(s, STREAM_OPEN, on_stream, e);
         return;
     }
-    while (rc == RC_OK) {
-        rc = read_more(e);
-        if (rc != RC_OK)
-            break;
-        enum rc seen = look(e);
-        if (seen == RC_OK)
+    for (int i = 0; rc == RC_OK && i < TURN_MAX; i++) {
+        rc = flush(e);
+        if (rc == RC_AGAIN) {
+            stream_want(s, STREAM_OUT, on_stream, e);
             return;
-        if (seen != RC_AGAIN)
-            rc = seen;
+        }
+        if (rc == RC_OK)
+            rc = is_https(e) ? read_https(e) : read_framed(e);
+        if (e->over)
+            return;
     }
-    if (rc == RC_AGAIN)
+    if (rc == RC_OK || rc == RC_AGAIN)
         stream_want(s, STREAM_IN, on_stream, e);
     else if (rc == RC_EOF)
         fail(e, RC_RESET, &(struct diag){RC_RESET, "it closed the connection without an answer"});
     else
         fail(e, rc, stream_diag(s));
-}
-
-/* The framed message becomes an HTTP request. */
-static bool make_request(struct exchange *e)
-{
-    char host[TARGET_TEXT_MAX], head[1024];
-    size_t n = e->out_n - 2;
-    (void)target_format_host(&e->server->target, host, sizeof(host));
-    bool v6 = e->server->target.addr.family == AF_INET6;
-    int len =
-        snprintf(head, sizeof(head),
-                 "POST %s HTTP/1.1\r\nHost: %s%s%s\r\nContent-Type: application/dns-message\r\n"
-                 "Accept: application/dns-message\r\nContent-Length: %zu\r\n"
-                 "Connection: close\r\n\r\n",
-                 e->server->path, v6 ? "[" : "", host, v6 ? "]" : "", n);
-    if (len < 0 || (size_t)len >= sizeof(head))
-        return false;
-    uint8_t *out = malloc((size_t)len + n);
-    if (out == NULL)
-        return false;
-    memcpy(out, head, (size_t)len);
-    memcpy(out + len, e->out + 2, n);
-    free(e->out);
-    e->out = out;
-    e->out_n = (size_t)len + n;
-    return true;
 }
 
 static void on_dialled(void *arg, struct stream *s, const struct dial_result *res)
@@ -361,9 +361,7 @@ static void on_dialled(void *arg, struct stream *s, const struct dial_result *re
     if (e->server->tls != NULL) {
         (void)target_format_host(&e->server->target, name, sizeof(name));
         struct layer *l = tls_client_layer(e->server->tls, name, e->server->text);
-        if (l == NULL || (e->server->scheme == NAMESERVER_HTTPS && !make_request(e))) {
-            if (l != NULL)
-                stream_push(s, l);
+        if (l == NULL) {
             finish(e, RC_NOMEM, NULL, 0);
             return;
         }

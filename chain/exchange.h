@@ -9,6 +9,7 @@
 #ifndef CHAIN_EXCHANGE_H
 #define CHAIN_EXCHANGE_H
 
+#include "chain/doh.h"
 #include "chain/nameserver.h"
 #include "core/loop.h"
 #include "core/os.h"
@@ -46,12 +47,13 @@ struct exchange {
     exchange_fn *done;
     void *arg;
     uint16_t id; /* of the question as it was given */
-    bool by_stream;
+    bool by_stream, over;
     struct dns_msg question;
     uint8_t *out; /* of a stream: framed */
     size_t out_n, out_sent;
     uint8_t *in;
-    size_t in_n, in_cap, http_scanned;
+    size_t in_n, in_cap;
+    struct doh doh;   /* https: instead of out and in */
     struct diag diag; /* why it fails */
     uint8_t *cut;     /* an answer with TC, for the case that TCP fails */
     size_t cut_n;

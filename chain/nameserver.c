@@ -113,8 +113,8 @@ static bool parse_host(const char *text, uint16_t port, struct target *ret_t)
 
 static enum rc make_tls(struct nameserver *s, const char *hostname, struct diag *diag)
 {
-    char host[TARGET_TEXT_MAX], http[] = "http/1.1";
-    char *alpn[] = {http};
+    char host[TARGET_TEXT_MAX], h2[] = "h2", http[] = "http/1.1";
+    char *alpn[] = {h2, http};
     bool given = hostname != NULL && hostname[0] != 0;
     (void)target_format_host(&s->target, host, sizeof(host));
     char *name = strdup(given ? hostname : host);
@@ -122,7 +122,7 @@ static enum rc make_tls(struct nameserver *s, const char *hostname, struct diag 
         return diag_set(diag, RC_NOMEM, "no memory");
     struct tls_cfg cfg = {.secure = given || s->scheme == NAMESERVER_HTTPS, .server_name = name};
     if (s->scheme == NAMESERVER_HTTPS)
-        cfg.alpn = (struct strlist){alpn, 1};
+        cfg.alpn = (struct strlist){alpn, 2};
     enum rc rc = tls_client_new(&cfg, &s->tls, diag);
     free(name);
     return rc;
@@ -154,7 +154,7 @@ static enum rc parse(struct nameserver *s, const struct nameserver_cfg *cfg, str
     }
     bool ok = parse_host(host, schemes[known].port, &s->target);
     free(host);
-    for (const char *p = s->path; *p != 0; p++)
+    for (const char *p = rest; *p != 0; p++)
         ok = ok && *p > ' ' && *p < 0x7f;
     if (!ok)
         return diag_set(diag, RC_INVALID, "nameserver \"%.80s\" is not [scheme://]host[:port]",

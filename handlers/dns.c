@@ -3,8 +3,8 @@
  *
  * Upstreams: the forwarder's nodes, else `dns`, else the machine's resolv.conf, else 127.0.0.1.
  * Their questions leave by the service's router: its chain, else its interface and mark. Questions
- * go on as they came but for the id; answers come back so. When no upstream answers the client is
- * told SERVFAIL.
+ * go on as they came but for the id and EDNS options (a client subnet stays, and its answer is not
+ * kept); answers come back so. When no upstream answers the client is told SERVFAIL.
  */
 #include "chain/answers.h"
 #include "chain/exchange.h"
@@ -285,7 +285,7 @@ static void on_question(void *arg, struct dns_client *c, const uint8_t *query, s
     }
     struct answer_key key = {&m, m.flags | (edns.present ? BIT_DNSSEC << 1 : 0u) |
                                      (edns.dnssec ? BIT_DNSSEC : 0u)};
-    bool same_for_all = !edns.options;
+    bool same_for_all = edns.subnet.net.family == 0;
     if (answer_here(f, c, query, &m, max_bytes) ||
         (same_for_all && answer_kept(f, c, query, &key, max_bytes)))
         return;
@@ -302,6 +302,8 @@ static void on_question(void *arg, struct dns_client *c, const uint8_t *query, s
                            .msg = m,
                            .n = n};
     memcpy(q->query, query, n);
+    if (same_for_all) /* cookies and the like are the client's with us */
+        q->n = dns_drop_options(q->query, n, &m);
     list_init(&q->link);
     list_append(&c->questions, &q->link);
     c->n_questions++;

@@ -361,6 +361,30 @@ enum rc dns_change_ttls(void *buf, size_t len, const struct dns_msg *msg, enum d
     return rc == RC_EOF ? RC_OK : RC_PROTO;
 }
 
+size_t dns_drop_options(void *buf, size_t len, const struct dns_msg *msg)
+{
+    struct dns_walk w;
+    struct dns_record r;
+    size_t at = 0, n = 0;
+    enum rc rc = dns_walk_start(&w, buf, len, msg);
+    while (rc == RC_OK && (rc = dns_walk_next(&w, &r)) == RC_OK) {
+        if (r.type == DNS_TSIG)
+            return len;
+        if (r.type != DNS_OPT || r.rdata_n == 0)
+            continue;
+        if (n > 0)
+            return len;
+        at = r.rdata_at;
+        n = r.rdata_n;
+    }
+    if (rc != RC_EOF || n == 0)
+        return len;
+    uint8_t *p = buf;
+    p[at - 2] = p[at - 1] = 0;
+    memmove(p + at, p + at + n, len - at - n);
+    return len - n;
+}
+
 size_t dns_truncate(void *buf, const struct dns_msg *msg)
 {
     uint8_t *p = buf;

@@ -34,7 +34,8 @@ enum dns_type {
     DNS_TXT = 16,
     DNS_AAAA = 28,
     DNS_OPT = 41,
-    DNS_HTTPS = 65
+    DNS_HTTPS = 65,
+    DNS_TSIG = 250
 };
 enum { DNS_CLASS_IN = 1 };
 enum dns_flag {
@@ -127,6 +128,10 @@ enum dns_ttl_change { DNS_TTL_SET, DNS_TTL_AGE /* less so many seconds, not belo
 /* All records but OPT. RC_PROTO: the message is cut; TTLs before the cut are changed. */
 enum rc dns_change_ttls(void *buf, size_t len, const struct dns_msg *msg, enum dns_ttl_change how,
                         uint32_t ttl_s);
+/* Takes all options out of the OPT record (they are between two neighbours, RFC 6891
+ * section 6.1.1). Returns the new length; len when there are none, or when the message is signed
+ * (TSIG). */
+size_t dns_drop_options(void *buf, size_t len, const struct dns_msg *msg);
 /* Leaves head and first question, with TC set. Returns the new length. */
 size_t dns_truncate(void *buf, const struct dns_msg *msg);
 

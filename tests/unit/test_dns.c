@@ -299,6 +299,37 @@ START_TEST(test_dns_question_counts_that_lie)
 }
 END_TEST
 
+START_TEST(test_dns_options_are_dropped)
+{
+    uint8_t buf[256], with[256];
+    struct cidr net = {.bits = 24};
+    struct dns_msg m;
+    struct dns_edns edns;
+    size_t n, plain, left;
+    ck_assert(addr_parse_ip("192.0.2.0", 9, &net.net));
+    struct dns_query q = {.id = 7, .type = DNS_A, .name = "a.test", .edns_bytes = 1232};
+    ck_assert_int_eq(dns_format_query(&q, buf, sizeof buf, &plain), RC_OK);
+    ck_assert_int_eq(dns_parse(buf, plain, &m), RC_OK);
+    ck_assert_uint_eq(dns_drop_options(buf, plain, &m), plain); /* there are none */
+    q.subnet = &net;
+    ck_assert_int_eq(dns_format_query(&q, with, sizeof with, &n), RC_OK);
+    ck_assert_uint_gt(n, plain);
+    ck_assert_int_eq(dns_parse(with, n, &m), RC_OK);
+    left = dns_drop_options(with, n, &m);
+    ck_assert_uint_eq(left, plain);
+    ck_assert_mem_eq(with, buf, plain);
+    ck_assert_int_eq(dns_find_edns(with, left, &m, &edns), RC_OK);
+    ck_assert(edns.present && !edns.options);
+    /* signed: not touched */
+    static const uint8_t tsig[] = {0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 1, 9};
+    ck_assert_int_eq(dns_format_query(&q, with, sizeof with, &n), RC_OK);
+    memcpy(with + n, tsig, sizeof tsig);
+    with[11] = 2;
+    ck_assert_int_eq(dns_parse(with, n + sizeof tsig, &m), RC_OK);
+    ck_assert_uint_eq(dns_drop_options(with, n + sizeof tsig, &m), n + sizeof tsig);
+}
+END_TEST
+
 START_TEST(test_dns_frame_lengths)
 {
     static const uint8_t zero[] = {0, 0, 1}, small[] = {0, 11}, far[] = {1, 0, 0};
@@ -325,6 +356,7 @@ int main(void)
                                   test_dns_answer_of_ours_gives_the_family_asked_for,
                                   test_dns_question_counts_that_lie,
                                   test_dns_frame_lengths,
+                                  test_dns_options_are_dropped,
                                   NULL};
     return vectors_main("dns", tests);
 }
