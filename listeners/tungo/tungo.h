@@ -74,6 +74,8 @@ void *tungo_udp_user(const struct udp_dest *ud);
 /* --- what the handler's options decide */
 struct tungo_cfg {
     uint32_t udp_timeout_ms;                    /* 0: 30,000 */
+    uint32_t udp_fresh_ms;                      /* the same until something came back, if that is
+                                                   less; 0: 30,000 */
     uint32_t udp_buffer_bytes;                  /* largest datagram, up to 65,535; 0: 65,535 */
     uint32_t tcp_receive_bytes, tcp_send_bytes; /* 0: 1 MiB; at most 4 MiB */
     uint32_t park_ms;                           /* the longest a SYN waits; 0: 30,000 */

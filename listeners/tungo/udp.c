@@ -137,9 +137,10 @@ static struct udp_dest *new_dest(struct tungo_udp *u, struct udp_source *s,
     if (t->n_opening >= UDP_OPENING_MAX || !has_buffers(u))
         return NULL;
     if (t->n_dests >= UDP_DESTS_MAX) {
-        struct udp_dest *old = udp_table_oldest_dest(t);
-        struct udp_source *other = (old ? old : udp_table_oldest_ending(t))->source;
-        udp_close_dest(u, old ? old : udp_table_oldest_ending(t));
+        struct udp_dest *old = udp_table_victim(t);
+        BUG_ON(!old); /* n_dests says that there is one */
+        struct udp_source *other = old->source;
+        udp_close_dest(u, old);
         if (other != s)
             (void)udp_table_source_drop(t, other);
     }
@@ -200,7 +201,7 @@ static void ask_to_open(struct tungo_udp *u, struct udp_dest *d, const struct ad
     struct addr client = d->source->client, dst = *destination;
 
     d->told = true;
-    udp_sweep_at(u, d->used_ms + u->timeout_ms);
+    udp_sweep_at(u, d->used_ms + udp_fresh_ms(u));
     u->events.on_udp_open(u->events.arg, d, &route, &client, &dst);
 }
 
@@ -310,6 +311,7 @@ struct tungo_udp *tungo_udp_new(const struct tungo_udp_setup *setup)
     loop_random(&key, sizeof(key));
     u->setup = *setup;
     u->timeout_ms = UDP_TIMEOUT_MS;
+    u->fresh_ms = UDP_FRESH_MS;
     u->buffer_bytes = DGRAM_MAX_BYTES;
     udp_table_init(&u->table, key);
     packet_out_init(&u->down.out, setup->tungo);
@@ -344,6 +346,7 @@ void tungo_udp_set_events(struct tungo_udp *u, const struct tungo_events *ev)
 void tungo_udp_configure(struct tungo_udp *u, const struct tungo_cfg *cfg)
 {
     u->timeout_ms = cfg->udp_timeout_ms ? cfg->udp_timeout_ms : UDP_TIMEOUT_MS;
+    u->fresh_ms = cfg->udp_fresh_ms ? cfg->udp_fresh_ms : UDP_FRESH_MS;
     u->buffer_bytes = cfg->udp_buffer_bytes && cfg->udp_buffer_bytes < DGRAM_MAX_BYTES
                           ? cfg->udp_buffer_bytes
                           : DGRAM_MAX_BYTES;

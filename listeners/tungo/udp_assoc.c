@@ -145,10 +145,14 @@ void udp_on_sweep(struct timer *timer)
     struct udp_dest *d;
     struct udp_source *s;
 
+    while ((d = udp_table_oldest_fresh(&u->table)) != NULL && d->used_ms + udp_fresh_ms(u) <= now)
+        end(u, d);
+    if (d)
+        next = d->used_ms + udp_fresh_ms(u);
     while ((d = udp_table_oldest_dest(&u->table)) != NULL && d->used_ms + u->timeout_ms <= now)
         end(u, d);
     if (d)
-        next = d->used_ms + u->timeout_ms;
+        next = earlier(next, d->used_ms + u->timeout_ms);
     while ((d = udp_table_oldest_ending(&u->table)) != NULL && d->used_ms + UDP_DNS_GRACE_MS <= now)
         end(u, d);
     if (d)
@@ -217,6 +221,7 @@ static void account_down(struct tungo_udp *u, struct udp_dest *d, const struct g
 {
     u->n_down += g->segment > 0 ? (g->n + g->segment - 1) / g->segment : 1;
     d->down_bytes += g->n;
+    udp_table_replied(&u->table, d);
     udp_table_used(&u->table, d, pair_of(u, d, &g->from), loop_now_ms(u->setup.loop));
     if (d->dns && g->from.port == 53) {
         udp_table_answered(&u->table, d, g->data, g->n);

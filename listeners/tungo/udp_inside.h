@@ -14,6 +14,7 @@ enum {
     UDP_HELD_DATAGRAMS = 16, /* per association while it opens */
     UDP_HELD_BYTES = 65536,
     UDP_TIMEOUT_MS = 30000,
+    UDP_FRESH_MS = 30000, /* while nothing has come back, if udpTimeout is longer */
     UDP_DNS_GRACE_MS = 1000,
     UDP_VERDICT_MS = 5000, /* a decision against a pair holds so long ... */
     UDP_FAILED_MS = 1000,  /* ... and a failed attempt so long */
@@ -38,11 +39,16 @@ struct tungo_udp {
     struct udp_burst burst;
     struct job flush;
     struct timer sweep;
-    uint32_t timeout_ms, buffer_bytes;
+    uint32_t timeout_ms, fresh_ms, buffer_bytes;
     uint8_t *scratch;   /* what was received, until it is written */
     uint8_t *burst_buf; /* UDP_BURST_BYTES */
     uint64_t up, lost_up, lost_down, n_down;
 };
+
+static inline uint32_t udp_fresh_ms(const struct tungo_udp *u)
+{
+    return u->timeout_ms < u->fresh_ms ? u->timeout_ms : u->fresh_ms;
+}
 
 /* Looks again at `at_ms` at the latest. */
 void udp_sweep_at(struct tungo_udp *u, uint64_t at_ms);

@@ -65,6 +65,7 @@ void udp_table_init(struct udp_table *t, uint64_t key)
 {
     *t = (struct udp_table){.key = key};
     list_init(&t->sources);
+    list_init(&t->fresh);
     list_init(&t->dests);
     list_init(&t->ending);
 }
@@ -240,7 +241,7 @@ struct udp_dest *udp_table_dest_add(struct udp_table *t, struct udp_source *s, u
     list_init(&d->pairs);
     /* those that may be shared stand in front: looking for one costs the number of routes */
     list_append(fixed ? &s->dests : s->dests.next, &d->of_source);
-    list_append(&t->dests, &d->used);
+    list_append(&t->fresh, &d->used);
     s->n_opening++;
     t->n_opening++;
     t->n_dests++;
@@ -266,14 +267,38 @@ void udp_table_dest_remove(struct udp_table *t, struct udp_dest *d)
     free(d);
 }
 
+static struct udp_dest *first_of(const struct list *l)
+{
+    return list_is_empty(l) ? NULL : LIST_OWNER(l->next, struct udp_dest, used);
+}
+
+struct udp_dest *udp_table_oldest_fresh(const struct udp_table *t)
+{
+    return first_of(&t->fresh);
+}
+
 struct udp_dest *udp_table_oldest_dest(const struct udp_table *t)
 {
-    return list_is_empty(&t->dests) ? NULL : LIST_OWNER(t->dests.next, struct udp_dest, used);
+    return first_of(&t->dests);
 }
 
 struct udp_dest *udp_table_oldest_ending(const struct udp_table *t)
 {
-    return list_is_empty(&t->ending) ? NULL : LIST_OWNER(t->ending.next, struct udp_dest, used);
+    return first_of(&t->ending);
+}
+
+struct udp_dest *udp_table_victim(const struct udp_table *t)
+{
+    struct udp_dest *fresh = first_of(&t->fresh), *used = first_of(&t->dests);
+
+    if (!list_is_empty(&t->ending))
+        return first_of(&t->ending);
+    return !used || (fresh && fresh->used_ms < used->used_ms) ? fresh : used;
+}
+
+static struct list *list_for(struct udp_table *t, const struct udp_dest *d)
+{
+    return d->ending ? &t->ending : d->replied ? &t->dests : &t->fresh;
 }
 
 struct udp_dest *udp_table_oldest_waiting(const struct udp_source *s)
@@ -288,6 +313,14 @@ struct udp_dest *udp_table_oldest_waiting(const struct udp_source *s)
     return oldest;
 }
 
+void udp_table_replied(struct udp_table *t, struct udp_dest *d)
+{
+    if (d->replied)
+        return;
+    d->replied = true;
+    to_last(list_for(t, d), &d->used);
+}
+
 void udp_table_used(struct udp_table *t, struct udp_dest *d, struct udp_pair *pair, uint64_t now_ms)
 {
     if (pair) {
@@ -298,7 +331,7 @@ void udp_table_used(struct udp_table *t, struct udp_dest *d, struct udp_pair *pa
         return;
     d->used_ms = now_ms;
     d->source->used_ms = now_ms;
-    to_last(d->ending ? &t->ending : &t->dests, &d->used);
+    to_last(list_for(t, d), &d->used);
     to_last(&t->sources, &d->source->used);
 }
 
@@ -309,7 +342,7 @@ static void set_ending(struct udp_table *t, struct udp_dest *d, bool ending)
     if (d->ending == ending)
         return;
     d->ending = ending;
-    to_last(ending ? &t->ending : &t->dests, &d->used);
+    to_last(list_for(t, d), &d->used);
 }
 
 void udp_table_asked(struct udp_table *t, struct udp_dest *d, const uint8_t *data, size_t n)

@@ -44,11 +44,12 @@ struct udp_source {
 /* The association; known to the handler (tungo.h) as an opaque pointer. */
 struct udp_dest {
     struct udp_source *source;
-    struct list of_source, used; /* used: in table.dests or table.ending */
+    struct list of_source, used; /* used: in table.fresh, .dests or .ending */
     struct list pairs;           /* of udp_pair.of_dest */
     uint64_t used_ms, up_bytes, down_bytes;
     uint32_t route;
     bool fixed, opening, ending;
+    bool replied;     /* something has come back */
     bool empty_apart; /* it can't carry empty datagrams */
     bool told;        /* on_udp_open was called: on_udp_gone is due */
     bool closing;     /* on_udp_gone runs */
@@ -78,7 +79,8 @@ struct udp_table {
     struct udp_pair **pair_slots;
     size_t source_mask, pair_mask; /* slots - 1; 0: none yet */
     uint32_t n_sources, n_pairs, n_dests, n_opening;
-    struct list sources, dests, ending; /* least recently used first */
+    struct list sources;              /* least recently used first, as the next */
+    struct list fresh, dests, ending; /* nothing came back yet; in use; DNS that is answered */
 };
 
 void udp_table_init(struct udp_table *t, uint64_t key);
@@ -110,11 +112,15 @@ struct udp_dest *udp_table_dest_add(struct udp_table *t, struct udp_source *s, u
 void udp_table_dest_opened(struct udp_table *t, struct udp_dest *d);
 /* Its pairs must be gone. */
 void udp_table_dest_remove(struct udp_table *t, struct udp_dest *d);
-struct udp_dest *udp_table_oldest_dest(const struct udp_table *t);   /* NULL: none */
-struct udp_dest *udp_table_oldest_ending(const struct udp_table *t); /* NULL: none */
+struct udp_dest *udp_table_oldest_fresh(const struct udp_table *t); /* NULL: none, as the next */
+struct udp_dest *udp_table_oldest_dest(const struct udp_table *t);
+struct udp_dest *udp_table_oldest_ending(const struct udp_table *t);
+/* Of all: who makes room for another one. One that has its answers goes first. NULL: none. */
+struct udp_dest *udp_table_victim(const struct udp_table *t);
 struct udp_dest *udp_table_oldest_waiting(const struct udp_source *s);
 
 /* A datagram went either way. pair NULL: not known. */
+void udp_table_replied(struct udp_table *t, struct udp_dest *d); /* the first one came back */
 void udp_table_used(struct udp_table *t, struct udp_dest *d, struct udp_pair *pair,
                     uint64_t now_ms);
 

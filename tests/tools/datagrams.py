@@ -4,11 +4,13 @@
     datagrams.py cone-server ADDR OTHER READY   answers "who HOST:PORT" on ports 9990 and 9991 of ADDR; "knock" is answered from
                                                 ADDR:9990, ADDR:9992 and OTHER:9993
     datagrams.py cone ADDR OTHER                one socket, both ports: the same mapping? answers of strangers let in, and by name?
+    datagrams.py sources ADDR OTHER COUNT       COUNT sockets, each asks both ports of the cone server: one mapping each, all different;
+                                                the last one is let in from OTHER, too. Prints how many mappings were seen
     datagrams.py refused ADDR                   a closed port is heard of within 2 s
     datagrams.py burst ADDR SIZE COUNT          COUNT datagrams with one UDP_SEGMENT send, all echoed in order
     datagrams.py fragments ADDR KIND            an echo whose question comes in fragments: reversed, doubled, tiny; overlap: no answer
 """
-import os, random, select, socket, struct, sys
+import os, random, resource, select, selectors, socket, struct, sys, time
 
 UDP_SEGMENT = 103
 
@@ -64,6 +66,69 @@ def cone(addr, other):
         pass
     want = {b"from 9990": (addr, 9990), b"from 9992": (addr, 9992), b"from 9993": (other, 9993)}
     need(got == want, f"got {got}")
+
+
+class Source:
+    """One socket that asks the ports in turn, again where nothing comes."""
+
+    def __init__(self, addr):
+        self.s = socket.socket(family(addr), socket.SOCK_DGRAM)
+        self.s.setblocking(False)
+        self.addr, self.ports, self.seen, self.tries = addr, [9990, 9991], [], 0
+
+    def ask(self):
+        self.tries += 1
+        self.at = time.monotonic()
+        try:
+            self.s.sendto(b"hello", (self.addr, self.ports[0]))
+        except OSError:
+            pass
+
+    def hear(self):
+        try:
+            d, who = self.s.recvfrom(2048)
+        except OSError:
+            return
+        if who[:2] == (self.addr, self.ports[0]):
+            self.seen.append(d)
+            self.ports.pop(0)
+            self.tries = 0
+            if self.ports:
+                self.ask()
+
+
+def sources(addr, other, count):
+    count = int(count)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, max(count + 100, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    sel, waiting, done = selectors.DefaultSelector(), {}, []
+    made, end = 0, time.monotonic() + 60
+    while len(done) < count:
+        need(time.monotonic() < end, f"{len(done)} of {count} have their answers, {len(waiting)} wait")
+        while made < count and len(waiting) < 100:
+            one = Source(addr)
+            sel.register(one.s, selectors.EVENT_READ, one)
+            waiting[one] = 1
+            one.ask()
+            made += 1
+        for key, _ in sel.select(0.2):
+            one = key.data
+            one.hear()
+            if not one.ports:
+                sel.unregister(one.s)
+                del waiting[one]
+                done.append(one)
+        for one in waiting:
+            if time.monotonic() - one.at > 1.5:
+                need(one.tries < 6, f"a source has no answer, {len(done)} have")
+                one.ask()
+    need(all(len(set(one.seen)) == 1 for one in done), "a source has two mappings")
+    mappings = len({one.seen[0] for one in done})
+    last = done[-1].s
+    last.settimeout(3)
+    last.sendto(b"knock", (addr, 9990))
+    got = {last.recvfrom(2048)[1][:2] for _ in range(3)}
+    need(got == {(addr, 9990), (addr, 9992), (other, 9993)}, f"knocked: {got}")
+    print(mappings)
 
 
 def refused(addr):
@@ -155,4 +220,4 @@ def fragments(addr, kind):
     need(got == (None if kind == "overlap" else data), f"{kind}: {'nothing' if got is None else len(got)} came")
 
 
-{"cone-server": cone_server, "cone": cone, "refused": refused, "burst": burst, "fragments": fragments}[sys.argv[1]](*sys.argv[2:])
+{"cone-server": cone_server, "cone": cone, "sources": sources, "refused": refused, "burst": burst, "fragments": fragments}[sys.argv[1]](*sys.argv[2:])

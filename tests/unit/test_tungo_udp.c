@@ -167,6 +167,31 @@ START_TEST(test_idle_associations_end_and_use_keeps_them)
 }
 END_TEST
 
+START_TEST(test_what_nobody_answers_ends_sooner)
+{
+    struct tungo_udp_stats st;
+
+    tungo_udp_configure(u, &(struct tungo_cfg){.udp_timeout_ms = 5000, .udp_fresh_ms = 150});
+    come("10.0.0.2:1000", "8.8.8.8:9", "1", 1, 1);
+    struct far *f = open_first();
+    turn_for(100);
+    come("10.0.0.2:1000", "8.8.8.8:9", "1", 1, 1); /* asking is use */
+    turn_for(100);
+    far_say(f, "8.8.8.8:9", "hello", 5, 5);
+    turn_for(1);
+    come("10.0.0.3:1000", "8.8.8.8:9", "1", 1, 1);
+    tungo_udp_ready(NULL, opened[1], &far_new('b')->dgram, RC_OK);
+    turn_for(1);
+    tungo_udp_stats(u, &st);
+    ck_assert_uint_eq(st.associations, 2);
+    turn_for(250);
+    tungo_udp_stats(u, &st); /* only the one that was answered is left */
+    ck_assert_uint_eq(st.associations, 1);
+    ck_assert_uint_eq(st.sources, 1);
+    ck_assert_ptr_nonnull(strstr(told, "gone 1 0\n"));
+}
+END_TEST
+
 static const uint8_t question1[12] = {1, 1, 1}, question2[12] = {2, 2, 1};
 static const uint8_t answer1[12] = {1, 1, 0x81}, answer2[12] = {2, 2, 0x81};
 
@@ -365,6 +390,7 @@ int main(void)
     tcase_add_test(t, test_a_closed_port_far_away_is_told);
     tcase_add_test(t, test_waiting_datagrams_are_capped);
     tcase_add_test(t, test_idle_associations_end_and_use_keeps_them);
+    tcase_add_test(t, test_what_nobody_answers_ends_sooner);
     tcase_add_test(t, test_dns_ends_when_all_questions_are_answered);
     tcase_add_test(t, test_dns_with_other_uses_is_an_ordinary_flow);
     tcase_add_test(t, test_sources_and_waiting_ones_are_capped);
