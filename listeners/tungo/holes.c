@@ -114,7 +114,8 @@ void holes_clear(struct holes *h, uint32_t from, uint32_t to, struct holes_news 
         uncount(h, &h->v[gone], to - h->v[gone].from);
         h->v[gone].from = to;
     }
-    memmove(h->v + i, h->v + gone, (h->n - gone) * sizeof *h->v);
+    if (gone > i) /* also: without any hole there is no memory */
+        memmove(h->v + i, h->v + gone, (h->n - gone) * sizeof *h->v);
     h->n -= gone - i;
     if (!h->n)
         holes_forget(h);
