@@ -32,5 +32,5 @@ rm -f "$logs"/*.result
 for script in "$@"; do
 	case $(basename "$script" .sh) in lib* | demo | chroot | '*') continue ;; esac
 	echo "$script"
-done | xargs -P "${E2E_JOBS:-2}" -I{} sh "$0" --one {}
+done | xargs -P "${E2E_JOBS:-3}" -I{} sh "$0" --one {}
 cat "$logs"/*.result 2>/dev/null | awk '/ passed, [0-9]+ failed \([0-9]+ s\)$/ { p += $2; f += $4 } END { print p + 0 " passed, " f + 0 " failed"; exit f > 0 }'
