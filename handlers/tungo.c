@@ -10,6 +10,7 @@
 #include "core/stream.h"
 #include "handlers/tungo_inside.h"
 #include "handlers/types.h"
+#include "sniff/quic.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,8 +78,12 @@ static enum rc tungo_handler_init(struct handler *handler, const struct handler_
 {
     struct tun_handler *h;
     struct tungo_handler_cfg *cfg = handler->cfg;
-    struct tungo_events ev = {tun_on_flow,     tun_on_flow_gone, tun_on_udp,
-                              tun_on_udp_open, tun_on_udp_gone,  NULL};
+    struct tungo_events ev = {.on_flow = tun_on_flow,
+                              .on_flow_gone = tun_on_flow_gone,
+                              .on_udp = tun_on_udp,
+                              .on_udp_open = tun_on_udp_open,
+                              .on_udp_gone = tun_on_udp_gone,
+                              .on_udp_more = tun_on_udp_more};
     struct tungo_cfg tc;
     enum rc rc;
 
@@ -93,9 +98,15 @@ static enum rc tungo_handler_init(struct handler *handler, const struct handler_
     rc = tungodns_new(setup, &cfg->dns, cfg->sniffing_udp, &h->dns, diag);
     if (rc != RC_OK)
         return rc;
+    if (cfg->sniffing_udp) {
+        h->quic = malloc(sizeof *h->quic);
+        if (!h->quic)
+            return diag_set(diag, RC_NOMEM, "no memory");
+    }
     ev.arg = h;
     tc = (struct tungo_cfg){
         .udp_timeout_ms = (uint32_t)cfg->udp_timeout_ms,
+        .udp_first_ms = tungosniff_more_ms(cfg->sniffing_timeout_ms),
         .udp_buffer_bytes = (uint32_t)cfg->udp_buffer_bytes,
         .tcp_receive_bytes = (uint32_t)cfg->tcp_receive_bytes,
         .tcp_send_bytes = (uint32_t)cfg->tcp_send_bytes,
@@ -115,6 +126,8 @@ static void tungo_handler_done(struct handler *handler)
     h->ending = true;
     tungodns_free(h->dns);
     h->dns = NULL;
+    free(h->quic);
+    h->quic = NULL;
     while (h->conns) {
         struct tun_conn *c = h->conns;
 

@@ -15,6 +15,7 @@
 #include "handlers/tungosniff.h"
 #include "listeners/tungo/tungo.h"
 
+struct quic_hello;
 struct splice;
 struct stream;
 struct tun_conn;
@@ -25,17 +26,24 @@ struct tungo_handler_cfg {
     bool sniffing, sniffing_udp, sniffing_fallback, sniffing_override;
     int64_t sniffing_timeout_ms;
     struct tungodns_options dns;
+    int quic; /* enum tungo_quic */
     int64_t ignored_ms;
     char *ignored_text;
     bool ignored_bool;
 };
 extern const struct option tungo_options[];
+enum tungo_quic { TUNGO_QUIC_ALLOW, TUNGO_QUIC_BLOCK };
 
 struct tun_handler {
     struct handler_setup setup;
     struct tungo_handler_cfg *cfg;
-    struct tun_conn *conns; /* every TCP flow and datagram flow */
-    struct tungodns *dns;   /* NULL: none of its options is set */
+    struct tun_conn *conns;  /* every TCP flow and datagram flow */
+    struct tungodns *dns;    /* NULL: none of its options is set */
+    struct quic_hello *quic; /* with sniffing.udp: first datagrams are read with it */
+    struct {
+        struct addr client, dst;
+        struct target seen, dial;
+    } decided; /* the last UDP flow that got a route: as rules saw it, and where it goes */
     bool ending, told_of_loop, told_dns_tcp;
     struct deferred deferred;
 };
@@ -75,6 +83,10 @@ void tun_plan(const struct tungo_handler_cfg *cfg, const struct sniffed *found,
 bool tun_plan_known(const struct tungo_handler_cfg *cfg, enum tungodns_known known,
                     const struct target *name, const struct target *original,
                     struct handler_plan *ret_p);
+/* The same for UDP, of whose name DNS told `known`: the name decides the route, datagrams go to the
+ * address, unless it is a fake one. found counts where DNS is not sure. */
+void tun_plan_udp(enum tungodns_known known, const struct target *name, const struct sniffed *found,
+                  const struct target *original, struct handler_plan *ret_p);
 void tun_explain(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p);
 
 /* Of struct tungo_events. */
@@ -82,6 +94,8 @@ void tun_on_flow(void *arg, struct tungo_flow *f);
 void tun_on_flow_gone(void *arg, struct tungo_flow *f);
 enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst, const void *data,
                    size_t n, struct tungo_udp_route *ret_route);
+enum rc tun_on_udp_more(void *arg, const struct addr *client, const struct addr *dst,
+                        const struct slice *v, int n, bool last, struct tungo_udp_route *ret_route);
 void tun_on_udp_open(void *arg, struct udp_dest *ud, const struct tungo_udp_route *route,
                      const struct addr *client, const struct addr *dst);
 void tun_on_udp_gone(void *arg, struct udp_dest *ud, uint64_t up_bytes, uint64_t down_bytes);

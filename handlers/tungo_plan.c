@@ -44,33 +44,68 @@ bool tun_plan_known(const struct tungo_handler_cfg *cfg, enum tungodns_known kno
     return true;
 }
 
-/* A TLS server name stands for whatever carries a name in its first bytes. */
+void tun_plan_udp(enum tungodns_known known, const struct target *name, const struct sniffed *found,
+                  const struct target *original, struct handler_plan *ret_p)
+{
+    struct target named = *original;
+
+    *ret_p = (struct handler_plan){.rule = *original, .seen = *original, .dial = *original};
+    switch (known) {
+    case KNOWN_STALE:
+        ret_p->rc = RC_REFUSED;
+        (void)snprintf(ret_p->note, sizeof ret_p->note, "no name has this fake address");
+        return;
+    case KNOWN_FAKE:
+        ret_p->rule = ret_p->seen = ret_p->dial = *name;
+        return;
+    case KNOWN_NAME:
+        ret_p->rule = ret_p->seen = *name;
+        return;
+    case KNOWN_LIKELY:
+        ret_p->rule = ret_p->seen = *name;
+        break;
+    case KNOWN_NOTHING:
+        break;
+    }
+    if (!sniffed_target(found, &named))
+        return;
+    named.addr = original->addr; /* which counts as well: it is where datagrams go */
+    ret_p->rule = ret_p->seen = named;
+}
+
+/* A TLS server name stands for whatever carries a name in its first bytes, or datagrams. */
 static void plan_named(const struct tungo_handler_cfg *cfg, const struct handler_question *q,
                        struct handler_plan *p)
 {
-    struct sniffed found = {.proto = SNIFF_TLS, .port = 443};
+    bool tcp = q->network[0] == 't';
+    struct sniffed found = {.proto = tcp ? SNIFF_TLS : SNIFF_QUIC, .port = 443};
 
     (void)snprintf(found.name, sizeof found.name, "%s", q->name);
-    tun_plan(cfg, &found, q->target, p);
+    if (tcp)
+        tun_plan(cfg, &found, q->target, p);
+    else
+        tun_plan_udp(KNOWN_NOTHING, NULL, &found, q->target, p);
 }
 
 void tun_explain(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p)
 {
     const struct tungo_handler_cfg *c = cfg;
-    bool sniffs = q->network[0] == 't' && c->sniffing;
+    bool sniffs = q->network[0] == 't' ? c->sniffing : c->sniffing_udp;
 
     if (target_is_name(q->target)) {
         ret_p->rc = RC_INVALID;
         (void)snprintf(ret_p->note, sizeof ret_p->note,
                        "packets carry addresses, not names: ask for the address%s",
                        sniffs ? ", with the name as --sni" : "");
-    } else if (!q->name) {
-        return;
-    } else if (sniffs) {
+    } else if (q->name && sniffs) {
         plan_named(c, q, ret_p);
-    } else {
+    } else if (q->name) {
         (void)snprintf(ret_p->note, sizeof ret_p->note,
                        "sniffing is off%s: the name in the first bytes is not seen",
                        q->network[0] == 't' ? "" : " for UDP");
     }
+    if (q->network[0] == 'u' && c->quic == TUNGO_QUIC_BLOCK && q->target->addr.port == 443 &&
+        ret_p->rc == RC_OK)
+        (void)snprintf(ret_p->note, sizeof ret_p->note,
+                       "quic=block: a QUIC connection is refused at once, anything else passes");
 }

@@ -4,31 +4,83 @@
 #include "core/dgram.h"
 #include "core/splice.h"
 #include "handlers/tungo_inside.h"
+#include "sniff/quic.h"
 #include <stdio.h>
 #include <string.h>
 
-/* Whom rules see: the name, as far as DNS has told it, or the address. */
-static enum tungodns_known who(struct tun_handler *h, const struct addr *client,
-                               const struct addr *dst, struct target *ret_t)
-{
-    enum tungodns_known known = tungodns_name(h->dns, client, dst, ret_t);
+enum { QUIC_PORT = 443 };
 
-    if (known == KNOWN_NOTHING || known == KNOWN_STALE)
-        target_from_addr(ret_t, dst);
-    return known;
+/* Only where it would begin: connections that exist go on. */
+static bool is_blocked_quic(const struct tun_handler *h, const struct addr *dst,
+                            const struct slice *first)
+{
+    return h->cfg->quic == TUNGO_QUIC_BLOCK && dst->port == QUIC_PORT &&
+           quic_is_beginning(first->p, first->n);
+}
+
+static enum rc refuse(struct tun_handler *h, const struct addr *client, const struct target *t,
+                      enum rc rc, const char *why)
+{
+    struct report r;
+
+    report_init(&r, h->setup.service, "tungo", "udp", client, loop_now_ms(h->setup.loop));
+    r.target = *t;
+    report_failed(&r, rc, why, r.started_ms);
+    return rc; /* the client is told */
+}
+
+static enum rc route_of(struct tun_handler *h, const struct addr *client, const struct addr *dst,
+                        const struct handler_plan *plan, struct tungo_udp_route *ret_route)
+{
+    struct udp_route route = {0};
+    struct diag diag = {0};
+    enum rc rc;
+
+    if (plan->rc != RC_OK)
+        rc = diag_set(&diag, plan->rc, "%s", plan->note);
+    else if (tun_is_bypassed(h, "udp", &plan->rule))
+        rc = diag_set(&diag, RC_DENIED, "bypass");
+    else
+        rc = router_udp_route(h->setup.router, &plan->seen, &route, &diag);
+    if (rc != RC_OK)
+        return refuse(h, client, &plan->seen, rc, diag.text);
+    h->decided.client = *client;
+    h->decided.dst = *dst;
+    h->decided.seen = plan->seen;
+    h->decided.dial = plan->dial;
+    ret_route->id = route.id;
+    ret_route->fixed = route.fixed || target_is_name(&plan->dial);
+    ret_route->empty_apart = route.empty_apart && !ret_route->fixed;
+    return RC_OK;
+}
+
+enum rc tun_on_udp_more(void *arg, const struct addr *client, const struct addr *dst,
+                        const struct slice *v, int n, bool last, struct tungo_udp_route *ret_route)
+{
+    struct tun_handler *h = arg;
+    struct sniffed found = {.proto = SNIFF_UNKNOWN};
+    struct target original, name;
+    struct handler_plan plan;
+    enum tungodns_known known = tungodns_name(h->dns, client, dst, &name);
+
+    if (h->quic && (known == KNOWN_NOTHING || known == KNOWN_LIKELY)) {
+        enum rc rc = tungosniff_datagrams(h->quic, v, n, dst->port, &found);
+        if (rc == RC_AGAIN && !last)
+            return RC_AGAIN;
+        if (rc != RC_OK)
+            found = (struct sniffed){.proto = SNIFF_UNKNOWN};
+    }
+    target_from_addr(&original, dst);
+    tun_plan_udp(known, &name, &found, &original, &plan);
+    return route_of(h, client, dst, &plan, ret_route);
 }
 
 enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst, const void *data,
                    size_t n, struct tungo_udp_route *ret_route)
 {
     struct tun_handler *h = arg;
-    struct udp_route route = {0};
-    struct diag diag = {0};
-    struct target t;
-    enum rc rc;
+    struct slice first = {data, n};
 
-    (void)data;
-    (void)n;
     if (!tun_is_admitted(h, client))
         return RC_DENIED;
     if (tungodns_takes_udp(h->dns, dst)) {
@@ -37,25 +89,12 @@ enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst,
     }
     if (tun_is_node(h, dst))
         return RC_UNREACH_HOST;
-    enum tungodns_known known = who(h, client, dst, &t);
-    if (known == KNOWN_STALE)
-        rc = diag_set(&diag, RC_REFUSED, "no name has this fake address");
-    else if (tun_is_bypassed(h, "udp", &t))
-        rc = diag_set(&diag, RC_DENIED, "bypass");
-    else
-        rc = router_udp_route(h->setup.router, &t, &route, &diag);
-    if (rc != RC_OK) {
-        struct report r;
-
-        report_init(&r, h->setup.service, "tungo", "udp", client, loop_now_ms(h->setup.loop));
-        r.target = t;
-        report_failed(&r, rc, diag.text, r.started_ms);
-        return rc; /* the client is told */
+    if (is_blocked_quic(h, dst, &first)) {
+        struct target t;
+        target_from_addr(&t, dst);
+        return refuse(h, client, &t, RC_REFUSED, "quic=block");
     }
-    ret_route->id = route.id;
-    ret_route->fixed = route.fixed || known == KNOWN_FAKE;
-    ret_route->empty_apart = route.empty_apart && !ret_route->fixed;
-    return RC_OK;
+    return tun_on_udp_more(h, client, dst, &first, 1, false, ret_route);
 }
 
 static void on_dgram(void *arg, struct dgram *d, const struct dial_result *res)
@@ -90,17 +129,25 @@ static bool open_dns(struct tun_conn *c)
     return true;
 }
 
+/* As when its route was told, just now; of a flow that was split off later what DNS knows. */
 static bool open_way(struct tun_conn *c, bool fixed)
 {
     struct tun_handler *h = c->h;
     struct dial_req req = {.client = c->report.client};
-    enum tungodns_known known = who(h, &c->report.client, &c->dst, &c->report.target);
+    struct target name;
+    struct handler_plan plan;
 
-    req.seen = c->report.target;
-    if (fixed && known == KNOWN_FAKE)
-        req.target = c->report.target;
-    else if (fixed)
-        target_from_addr(&req.target, &c->dst);
+    if (addr_equal(&h->decided.client, &c->report.client) && addr_equal(&h->decided.dst, &c->dst)) {
+        plan.seen = h->decided.seen;
+        plan.dial = h->decided.dial;
+    } else {
+        const struct sniffed none = {.proto = SNIFF_UNKNOWN};
+        enum tungodns_known known = tungodns_name(h->dns, &c->report.client, &c->dst, &name);
+        tun_plan_udp(known, &name, &none, &c->report.target, &plan);
+    }
+    req.seen = c->report.target = plan.seen;
+    if (fixed)
+        req.target = plan.dial;
     c->dial = router_dial_dgram(h->setup.router, &req, on_dgram, c);
     return c->dial != NULL;
 }

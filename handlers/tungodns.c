@@ -190,7 +190,7 @@ enum rc tungodns_new(const struct handler_setup *setup, const struct tungodns_op
     enum rc rc;
 
     if (!options->cache && !options->hijack && !options->map && !options->fake.n &&
-        !options->fake_file && !options->fake_except.n)
+        !options->fake_file && !options->fake_except.n && !names_rule)
         return RC_OK;
     d = calloc(1, sizeof *d);
     if (!d)

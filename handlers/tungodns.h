@@ -34,8 +34,8 @@ struct tungodns_options {
     char *fake_file;
 };
 
-/* *ret_d stays NULL when no option is set; then the functions below answer "no". names_rule: a
- * question's name decides its route (sniffing.udp). */
+/* *ret_d stays NULL when no option is set, nor names_rule; then the functions below answer "no".
+ * names_rule: a question's name, beside its server, decides its route (sniffing.udp). */
 enum rc tungodns_new(const struct handler_setup *setup, const struct tungodns_options *options,
                      bool names_rule, struct tungodns **ret_d, struct diag *diag);
 /* Its TCP clients end; its datagram flows fail and live on until they are closed. NULL is fine. */

@@ -259,8 +259,10 @@ static void pass(struct dnsudp *u, const uint8_t *data, size_t n, const struct d
     if (a && f->dns->names_rule) {
         struct target t = {.addr = {.port = f->server.port}};
         if (target_set_host(&t, a->msg.name, strlen(a->msg.name), f->server.port) &&
-            target_is_name(&t))
+            target_is_name(&t)) {
+            t.addr = f->where.addr; /* which counts as well: it is who is asked */
             seen = t;
+        }
     }
     enum rc rc = s->bypassed && s->bypassed(s->bypassed_arg, "udp", &seen)
                      ? diag_set(&diag, RC_DENIED, "bypass")

@@ -2,6 +2,8 @@
 #include "handlers/tungosniff.h"
 #include "core/floor/replay.h"
 #include "core/stream.h"
+#include "sniff/dns.h"
+#include "sniff/quic.h"
 #include <stdlib.h>
 
 enum {
@@ -9,6 +11,11 @@ enum {
     KNOWN_BYTES = 5,         /* so many tell a protocol (gost-config 5.1) */
     MORE_TIME_MS = 1000
 };
+
+uint32_t tungosniff_more_ms(int64_t timeout_ms)
+{
+    return timeout_ms > MORE_TIME_MS ? (uint32_t)timeout_ms : MORE_TIME_MS;
+}
 
 static void finish(struct tungosniff *w, enum rc rc)
 {
@@ -76,8 +83,7 @@ static void on_bytes(struct stream *s, unsigned ready, void *arg)
     case RC_AGAIN:
         if (w->n >= KNOWN_BYTES && !w->more_time) {
             w->more_time = true;
-            (void)timer_start(&w->timer,
-                              w->timeout_ms > MORE_TIME_MS ? w->timeout_ms : MORE_TIME_MS);
+            (void)timer_start(&w->timer, tungosniff_more_ms(w->timeout_ms));
         }
         break;
     default:
@@ -125,4 +131,18 @@ void tungosniff_free(struct tungosniff *w)
         return;
     timer_stop(&w->timer);
     loop_free_later(w->timer.loop, &w->deferred, release, w);
+}
+
+enum rc tungosniff_datagrams(struct quic_hello *q, const struct slice *v, int n, uint16_t port,
+                             struct sniffed *ret_found)
+{
+    enum rc rc = sniff_dns_query(v[0].p, v[0].n, port, ret_found);
+
+    if (rc == RC_OK)
+        return RC_OK;
+    quic_hello_start(q);
+    rc = RC_AGAIN;
+    for (int i = 0; i < n && rc == RC_AGAIN; i++)
+        rc = quic_hello_add(q, v[i].p, v[i].n, ret_found);
+    return rc;
 }

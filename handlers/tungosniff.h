@@ -15,6 +15,8 @@
 #include "core/rc.h"
 #include "sniff/sniff.h"
 
+struct quic_hello;
+struct slice;
 struct stream;
 
 /* rc RC_OK: go on, `found` says what is known; else the stream has failed with it. */
@@ -39,5 +41,13 @@ struct tungosniff *tungosniff_start(struct stream *s, uint32_t timeout_ms, tungo
 /* Puts the bytes in front of what the client says next. */
 enum rc tungosniff_give_back(struct tungosniff *w);
 void tungosniff_free(struct tungosniff *w); /* NULL is fine */
+
+/* The wait for what has begun like something known, where the first bytes get timeout_ms. */
+uint32_t tungosniff_more_ms(int64_t timeout_ms);
+
+/* The first n datagrams of a flow to that port: a DNS question, or a QUIC hello (put together in
+ * q). RC_AGAIN: more of them; RC_PROTO: neither. */
+enum rc tungosniff_datagrams(struct quic_hello *q, const struct slice *v, int n, uint16_t port,
+                             struct sniffed *ret_found);
 
 #endif

@@ -14,6 +14,7 @@
 struct dgram;
 struct loop;
 struct netlist;
+struct slice;
 struct stream;
 struct tungo;
 struct tungo_flow;
@@ -30,7 +31,9 @@ struct tungo_events {
     void (*on_flow_gone)(void *arg, struct tungo_flow *f);
 
     /* Where does UDP from client to dst go? Asked once per (client, dst) until that pair is idle.
-     * RC_OK fills route; everything else is answered by ICMP, as tungo_flow_refuse() does. */
+     * RC_OK fills route; everything else is answered by ICMP, as tungo_flow_refuse() does.
+     * RC_AGAIN: that takes more datagrams than the first, see on_udp_more. A route that needs an
+     * association is followed by on_udp_open within the same call. */
     enum rc (*on_udp)(void *arg, const struct addr *client, const struct addr *dst,
                       const void *data, size_t n, struct tungo_udp_route *ret_route);
     /* Make the datagram flow of that route (one per client and route id; for fixed routes one per
@@ -41,6 +44,12 @@ struct tungo_events {
     /* The association was closed (idle, LRU, failure): drop a pending dial for it; log it. */
     void (*on_udp_gone)(void *arg, struct udp_dest *ud, uint64_t up_bytes, uint64_t down_bytes);
     void *arg;
+    /* on_udp said RC_AGAIN: the first datagrams of the pair are kept, and this is asked with each
+     * further one. v: all of them, in order. last: no more of them come, for time (udp_first_ms) or
+     * a cap; RC_AGAIN is no answer then. NULL: nobody says RC_AGAIN. */
+    enum rc (*on_udp_more)(void *arg, const struct addr *client, const struct addr *dst,
+                           const struct slice *v, int n, bool last,
+                           struct tungo_udp_route *ret_route);
 };
 
 struct tungo_udp_route {
@@ -76,6 +85,7 @@ struct tungo_cfg {
     uint32_t udp_timeout_ms;                    /* 0: 30,000 */
     uint32_t udp_fresh_ms;                      /* the same until something came back, if that is
                                                    less; 0: 30,000 */
+    uint32_t udp_first_ms;                      /* how long first datagrams are kept; 0: 1,000 */
     uint32_t udp_buffer_bytes;                  /* largest datagram, up to 65,535; 0: 65,535 */
     uint32_t tcp_receive_bytes, tcp_send_bytes; /* 0: 1 MiB; at most 4 MiB */
     uint32_t park_ms;                           /* the longest a SYN waits; 0: 30,000 */

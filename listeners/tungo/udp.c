@@ -154,15 +154,36 @@ static struct udp_dest *new_dest(struct tungo_udp *u, struct udp_source *s,
 
 static bool is_fresh(const struct tungo_udp *u, const struct udp_pair *p, uint64_t now)
 {
+    if (p->first)
+        return true;
     if (!p->dest)
         return now < p->used_ms;
     return p->dest->fixed || now - p->used_ms <= u->timeout_ms;
 }
 
-/* The pair with its decision, which may be a verdict against it; NULL: no room. */
+bool udp_bind_route(struct tungo_udp *u, struct udp_pair *p, enum rc rc,
+                    const struct tungo_udp_route *route, uint64_t now)
+{
+    struct udp_source *s = p->source;
+    struct udp_dest *d = NULL;
+
+    if (rc == RC_OK) {
+        d = route->fixed ? NULL : udp_table_dest(s, route->id);
+        d = d ? d : new_dest(u, s, route, now);
+        if (!d) {
+            udp_table_pair_remove(&u->table, p);
+            return false;
+        }
+    }
+    udp_table_pair_bind(p, d, rc, d ? now : now + UDP_VERDICT_MS);
+    return true;
+}
+
+/* The pair with its decision, which may be a verdict against it, or with `first`: not yet, and this
+ * datagram is kept already (*ret_kept). NULL: no room. */
 static struct udp_pair *pair_of(struct tungo_udp *u, const struct addr *client,
                                 const struct addr *dst, const uint8_t *data, size_t first,
-                                uint64_t now)
+                                uint64_t now, bool *ret_kept)
 {
     struct udp_source *s = source_of(u, client, now);
     struct udp_pair *p = s ? udp_table_pair(&u->table, s, dst) : NULL;
@@ -181,21 +202,13 @@ static struct udp_pair *pair_of(struct tungo_udp *u, const struct addr *client,
         return NULL;
     }
     enum rc rc = u->events.on_udp(u->events.arg, client, dst, data, first, &route);
-    struct udp_dest *d = NULL;
-    if (rc == RC_OK) {
-        d = route.fixed ? NULL : udp_table_dest(s, route.id);
-        d = d ? d : new_dest(u, s, &route, now);
-        if (!d) {
-            udp_table_pair_remove(&u->table, p);
-            return NULL;
-        }
-    }
-    udp_table_pair_bind(p, d, rc, d ? now : now + UDP_VERDICT_MS);
-    return p;
+    if (rc == RC_AGAIN)
+        rc = udp_keep_first(u, p, data, first, &route);
+    *ret_kept = rc == RC_AGAIN;
+    return *ret_kept || udp_bind_route(u, p, rc, &route, now) ? p : NULL;
 }
 
-/* The last thing that is done with d: it may be gone afterwards. */
-static void ask_to_open(struct tungo_udp *u, struct udp_dest *d, const struct addr *destination)
+void udp_ask_to_open(struct tungo_udp *u, struct udp_dest *d, const struct addr *destination)
 {
     struct tungo_udp_route route = {.id = d->route, .fixed = d->fixed};
     struct addr client = d->source->client, dst = *destination;
@@ -240,7 +253,7 @@ static void take(struct tungo_udp *u, struct udp_pair *pair, const uint8_t *data
         n -= piece;
     } while (n > 0);
     if (!d->told)
-        ask_to_open(u, d, &pair->dst);
+        udp_ask_to_open(u, d, &pair->dst);
 }
 
 /* ICMP about the datagram, or about the first of those that the kernel joined, as they would be on
@@ -265,12 +278,25 @@ void tungo_udp_packet(struct tungo_udp *u, const struct packet *p)
     size_t n = p->bytes - p->payload;
     size_t segment = p->gso_size && p->gso_size < n ? p->gso_size : n;
     uint64_t now = loop_now_ms(u->setup.loop);
+    struct udp_pair *pair;
 
     if (!u->events.on_udp || segment > u->buffer_bytes) {
         u->lost_up += pieces(n, segment);
         return;
     }
-    struct udp_pair *pair = pair_of(u, &p->src, &p->dst, data, segment, now);
+    for (;;) {
+        bool kept = false;
+        size_t piece = n < segment ? n : segment;
+        pair = pair_of(u, &p->src, &p->dst, data, piece, now, &kept);
+        if (!pair || !pair->first)
+            break;
+        if (!kept && !udp_take_first(u, pair, data, piece))
+            continue;
+        data += piece;
+        n -= piece;
+        if (n == 0)
+            return;
+    }
     if (!pair) {
         u->lost_up += pieces(n, segment);
         return;
@@ -288,8 +314,15 @@ void udp_send_apart(struct tungo_udp *u, const struct addr *client, const struct
                     const uint8_t *data, size_t n)
 {
     uint64_t now = loop_now_ms(u->setup.loop);
-    struct udp_pair *pair = pair_of(u, client, dst, data, n, now);
+    bool kept = false;
+    struct udp_pair *pair = pair_of(u, client, dst, data, n, now, &kept);
 
+    if (pair && pair->first) {
+        if (kept || udp_take_first(u, pair, data, n))
+            return;
+        struct udp_source *s = udp_table_source(&u->table, client); /* the pair may be gone */
+        pair = s ? udp_table_pair(&u->table, s, dst) : NULL;
+    }
     if (pair && pair->dest && pair->dest->fixed) {
         take(u, pair, data, n, n, now);
         return;
@@ -312,6 +345,7 @@ struct tungo_udp *tungo_udp_new(const struct tungo_udp_setup *setup)
     u->setup = *setup;
     u->timeout_ms = UDP_TIMEOUT_MS;
     u->fresh_ms = UDP_FRESH_MS;
+    u->first_ms = UDP_FIRST_MS;
     u->buffer_bytes = DGRAM_MAX_BYTES;
     udp_table_init(&u->table, key);
     packet_out_init(&u->down.out, setup->tungo);
@@ -319,6 +353,8 @@ struct tungo_udp *tungo_udp_new(const struct tungo_udp_setup *setup)
     u->down.n_own = setup->n_own;
     job_init(&u->flush, on_flush);
     timer_init(setup->loop, &u->sweep, udp_on_sweep);
+    udp_firsts_init(&u->firsts);
+    timer_init(setup->loop, &u->first_timer, udp_on_first_timer);
     return u;
 }
 
@@ -333,6 +369,7 @@ void tungo_udp_free(struct tungo_udp *u)
     udp_table_done(&u->table);
     job_cancel(&u->flush);
     timer_stop(&u->sweep);
+    timer_stop(&u->first_timer);
     free(u->scratch);
     free(u->burst_buf);
     free(u);
@@ -347,6 +384,7 @@ void tungo_udp_configure(struct tungo_udp *u, const struct tungo_cfg *cfg)
 {
     u->timeout_ms = cfg->udp_timeout_ms ? cfg->udp_timeout_ms : UDP_TIMEOUT_MS;
     u->fresh_ms = cfg->udp_fresh_ms ? cfg->udp_fresh_ms : UDP_FRESH_MS;
+    u->first_ms = cfg->udp_first_ms ? cfg->udp_first_ms : UDP_FIRST_MS;
     u->buffer_bytes = cfg->udp_buffer_bytes && cfg->udp_buffer_bytes < DGRAM_MAX_BYTES
                           ? cfg->udp_buffer_bytes
                           : DGRAM_MAX_BYTES;

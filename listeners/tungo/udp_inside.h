@@ -8,6 +8,7 @@
 #include "core/loop.h"
 #include "listeners/tungo/udp.h"
 #include "listeners/tungo/udp_down.h"
+#include "listeners/tungo/udp_first.h"
 #include "listeners/tungo/udp_table.h"
 
 enum {
@@ -16,6 +17,7 @@ enum {
     UDP_TIMEOUT_MS = 30000,
     UDP_FRESH_MS = 30000, /* while nothing has come back, if udpTimeout is longer */
     UDP_DNS_GRACE_MS = 1000,
+    UDP_FIRST_MS = 1000,
     UDP_VERDICT_MS = 5000, /* a decision against a pair holds so long ... */
     UDP_FAILED_MS = 1000,  /* ... and a failed attempt so long */
     UDP_BURST_BYTES = 65507,
@@ -39,7 +41,9 @@ struct tungo_udp {
     struct udp_burst burst;
     struct job flush;
     struct timer sweep;
-    uint32_t timeout_ms, fresh_ms, buffer_bytes;
+    struct udp_firsts firsts;
+    struct timer first_timer;
+    uint32_t timeout_ms, fresh_ms, first_ms, buffer_bytes;
     uint8_t *scratch;   /* what was received, until it is written */
     uint8_t *burst_buf; /* UDP_BURST_BYTES */
     uint64_t up, lost_up, lost_down, n_down;
@@ -68,5 +72,21 @@ void udp_close_source(struct tungo_udp *u, struct udp_source *s);
 void udp_tell_client(struct tungo_udp *u, const struct addr *client, const struct addr *dst,
                      enum rc why);
 void udp_on_sweep(struct timer *timer);
+
+/* The handler's answer for a pair that has no association: it gets one, or the verdict. false: no
+ * room, the pair is gone. */
+bool udp_bind_route(struct tungo_udp *u, struct udp_pair *p, enum rc rc,
+                    const struct tungo_udp_route *route, uint64_t now);
+/* The last thing that is done with d: it may be gone afterwards. */
+void udp_ask_to_open(struct tungo_udp *u, struct udp_dest *d, const struct addr *destination);
+
+/* --- udp_first.c: on_udp said RC_AGAIN about this datagram. RC_AGAIN: it is kept, pair->first is
+ * set; else that's the answer (nothing was kept). */
+enum rc udp_keep_first(struct tungo_udp *u, struct udp_pair *pair, const uint8_t *data, size_t n,
+                       struct tungo_udp_route *ret_route);
+/* One more, for a pair that has `first`; it may be gone afterwards. false: there was no room: what
+ * is kept has been decided about, and this one goes as any other. */
+bool udp_take_first(struct tungo_udp *u, struct udp_pair *pair, const uint8_t *data, size_t n);
+void udp_on_first_timer(struct timer *timer);
 
 #endif

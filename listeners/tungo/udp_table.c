@@ -1,6 +1,7 @@
 /* listeners/tungo/udp_table.c - see udp_table.h. */
 #include "listeners/tungo/udp_table.h"
 #include "core/wire/ip.h"
+#include "listeners/tungo/udp_first.h"
 #include <stdlib.h>
 
 enum { SLOTS_FIRST = 64, DNS_HEADER_BYTES = 12, DNS_IS_ANSWER = 0x80 };
@@ -201,6 +202,7 @@ void udp_table_pair_remove(struct udp_table *t, struct udp_pair *p)
     list_remove(&p->of_source);
     p->source->n_pairs--;
     t->n_pairs--;
+    udp_first_free(p->first);
     free(p);
 }
 

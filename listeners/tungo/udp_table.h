@@ -28,6 +28,7 @@ enum {
 };
 
 struct dgram;
+struct udp_first;
 struct udp_held;
 
 struct udp_source {
@@ -68,7 +69,8 @@ struct udp_pair {
     uint32_t hash;
     struct udp_source *source;
     struct list of_source, of_dest;
-    struct udp_dest *dest; /* NULL: verdict is why there is none */
+    struct udp_dest *dest;   /* NULL: verdict is why there is none */
+    struct udp_first *first; /* not decided yet */
     enum rc verdict;
     uint64_t used_ms; /* of a verdict: until when it holds */
 };

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""flight.py - datagrams of one socket, and what their target saw. Python standard library only.
+
+    flight.py serve ADDRESS PORT...             answers each datagram with "SENDER BYTES SHA256" (to DNS as a DNS answer)
+    flight.py send ADDRESS PORT [--pause S] [--wait S] HEX...
+    flight.py dns ADDRESS PORT NAME[/TYPE]...   questions, from one socket, one behind the other without waiting
+
+send prints "SENDER MS" when all datagrams were seen from one sender, in order and as they were (MS: until the first
+answer), else what went wrong. dns prints one sender per question.
+"""
+import hashlib, select, socket, struct, sys, time
+
+
+def family(a):
+    return socket.AF_INET6 if ":" in a else socket.AF_INET
+
+
+def serve(address, *ports):
+    socks = []
+    for p in ports:
+        s = socket.socket(family(address), socket.SOCK_DGRAM)
+        s.bind((address, int(p)))
+        socks.append(s)
+    print("ready", flush=True)
+    while True:
+        for s in select.select(socks, [], [])[0]:
+            d, peer = s.recvfrom(65536)
+            say = f"{peer[0]} {len(d)} {hashlib.sha256(d).hexdigest()}".encode()
+            if s.getsockname()[1] == 53:
+                say = d[:2] + bytes([d[2] | 0x80]) + d[3:] + say
+            s.sendto(say, peer)
+
+
+def connected(address, port):
+    s = socket.socket(family(address), socket.SOCK_DGRAM)
+    s.connect((address, int(port)))
+    return s
+
+
+def send(address, port, *words):
+    words, pause, wait = list(words), 0, 3
+    while words[0].startswith("--"):
+        if words.pop(0) == "--pause":
+            pause = float(words.pop(0))
+        else:
+            wait = float(words.pop(0))
+    s = connected(address, port)
+    data = [bytes.fromhex(w) for w in words]
+    begin, first, answers = time.monotonic(), None, []
+    try:
+        for i, d in enumerate(data):
+            if i:
+                time.sleep(pause)
+            s.send(d)
+        s.settimeout(wait)
+        while len(answers) < len(data):
+            answers.append(s.recv(2048).decode().split())
+            first = first or time.monotonic()
+    except ConnectionRefusedError:
+        print(f"refused {int((time.monotonic() - begin) * 1000)}")
+        return
+    except TimeoutError:
+        pass
+    want = [[str(len(d)), hashlib.sha256(d).hexdigest()] for d in data]
+    senders = {a[0] for a in answers}
+    if [a[1:] for a in answers] != want or len(senders) != 1:
+        print(f"sent {[w[0] for w in want]}, seen {[a[:2] for a in answers]}")
+        return
+    print(f"{senders.pop()} {int((first - begin) * 1000)}")
+
+
+def dns(address, port, *questions):
+    s = connected(address, port)
+    s.settimeout(3)
+    sent, seen = {}, {}
+    for i, q in enumerate(questions):
+        name, _, kind = q.partition("/")
+        labels = b"".join(bytes([len(x)]) + x.encode() for x in name.split(".")) + b"\0"
+        m = struct.pack(">6H", 1000 + i, 0x100, 1, 0, 0, 0) + labels + struct.pack(">2H", 28 if kind == "AAAA" else 1, 1)
+        sent[1000 + i] = m
+        s.send(m)
+    try:
+        while len(seen) < len(sent):
+            d = s.recv(2048)
+            i = d[0] << 8 | d[1]
+            seen[i] = d[len(sent[i]) :].decode().split()[0] if d[2] & 0x80 else "no answer"
+    except ConnectionRefusedError:
+        print("refused")
+        return
+    except TimeoutError:
+        pass
+    print(" ".join(seen.get(i, "none") for i in sent))
+
+
+{"serve": serve, "send": send, "dns": dns}[sys.argv[1]](*sys.argv[2:])
