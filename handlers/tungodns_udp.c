@@ -213,8 +213,7 @@ static void on_dialled(void *arg, struct dgram *d, const struct dial_result *res
     }
     struct report r = report_of(u, &u->flow.where);
     report_failed(&r, res->rc, res->diag.text, r.started_ms);
-    if (res->rc != RC_DENIED)
-        have_trouble(u, res->rc);
+    have_trouble(u, res->rc);
     way_close(w);
 }
 
@@ -270,8 +269,7 @@ static void pass(struct dnsudp *u, const uint8_t *data, size_t n, const struct d
     if (rc != RC_OK) {
         struct report r = report_of(u, &seen);
         report_failed(&r, rc, diag.text, r.started_ms);
-        if (rc != RC_DENIED)
-            have_trouble(u, rc);
+        have_trouble(u, rc);
         return;
     }
     struct way *w = way_of(u, route.id);

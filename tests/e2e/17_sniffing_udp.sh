@@ -36,7 +36,7 @@ flight() {
 bytes() { # ADDRESS PORT [OPTION...] HEX...
 	answer=$(inside "$C" timeout 20 python3 "$here/tests/tools/flight.py" send "$@" 2>&1 | tail -n 1)
 	echo "${answer##* }" >"$work/ms"
-	case $answer in refused*) echo refused ;; sent*) echo "$answer" ;; *) side $answer ;; esac
+	case $answer in refused* | prohibited*) echo "${answer% *}" ;; sent*) echo "$answer" ;; *) side $answer ;; esac
 }
 dns() { # ADDRESS PORT QUESTION...: one side per question
 	got= && for w in $(inside "$C" timeout 20 python3 "$here/tests/tools/flight.py" dns "$@" 2>&1 | tail -n 1); do got="$got$(side "$w") "; done
@@ -87,18 +87,19 @@ done
 # --- DNS
 same "DNS: A and AAAA on one socket, a name that the bypass has" "direct direct" "$(dns "$TARGET" 53 direct.test/A direct.test/AAAA)"
 same "DNS: another" "chain chain" "$(dns "$TARGET" 53 chain.test/A chain.test/AAAA)"
+same "DNS: each question of a socket goes its own way" "direct chain direct chain" "$(dns "$TARGET" 53 direct.test chain.test www.direct.test/AAAA other.test)"
+same "DNS: another port, a question in each detail" direct "$(side "$(inside "$C" python3 "$here/tests/tools/flight.py" send "$TARGET" 5300 0007010000010000000000000664697265637404746573740000010001 | cut -d' ' -f1)")"
 same "DNS: IPv6" direct "$(dns "$TARGET6" 53 www.direct.test)"
-same "no DNS to port 53" chain "$(bytes "$TARGET" 9 0102)"
 fds_back sniff "$sniff" "$before" 20
 down "$sniff" sniff
 
 # --- a service's rule, and blocked QUIC
 tungo_up rule 'sniffing.udp=true&bypass=blocked.test&udpTimeout=2s'
-same "service: a name is refused, and told" refused "$(flight -- blocked.test)"
+same "service: a name is refused, and told" prohibited "$(flight -- blocked.test)"
 took "at once" 0 $((700 + late))
-same "service: also when it takes two datagrams" refused "$(flight --pause 0.1 -- blocked.test pad=1800 datagrams=2)"
+same "service: also when it takes two datagrams" prohibited "$(flight --pause 0.1 -- blocked.test pad=1800 datagrams=2)"
 same "service: others pass" direct "$(flight -- direct.test)"
-same "service: DNS" refused "$(dns "$TARGET" 53 blocked.test)"
+same "service: DNS" prohibited "$(dns "$TARGET" 53 blocked.test)"
 same "service: other DNS" direct "$(dns "$TARGET" 53 direct.test)"
 down "$pid" rule
 

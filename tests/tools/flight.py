@@ -8,7 +8,7 @@
 send prints "SENDER MS" when all datagrams were seen from one sender, in order and as they were (MS: until the first
 answer), else what went wrong. dns prints one sender per question.
 """
-import hashlib, select, socket, struct, sys, time
+import errno, hashlib, select, socket, struct, sys, time
 
 
 def family(a):
@@ -37,6 +37,11 @@ def connected(address, port):
     return s
 
 
+def told(e):
+    """What ICMP said: port unreachable, administratively prohibited."""
+    return {errno.ECONNREFUSED: "refused", errno.EHOSTUNREACH: "prohibited", errno.EACCES: "prohibited"}.get(e.errno, str(e))
+
+
 def send(address, port, *words):
     words, pause, wait = list(words), 0, 3
     while words[0].startswith("--"):
@@ -56,11 +61,11 @@ def send(address, port, *words):
         while len(answers) < len(data):
             answers.append(s.recv(2048).decode().split())
             first = first or time.monotonic()
-    except ConnectionRefusedError:
-        print(f"refused {int((time.monotonic() - begin) * 1000)}")
-        return
     except TimeoutError:
         pass
+    except OSError as e:
+        print(f"{told(e)} {int((time.monotonic() - begin) * 1000)}")
+        return
     want = [[str(len(d)), hashlib.sha256(d).hexdigest()] for d in data]
     senders = {a[0] for a in answers}
     if [a[1:] for a in answers] != want or len(senders) != 1:
@@ -84,11 +89,11 @@ def dns(address, port, *questions):
             d = s.recv(2048)
             i = d[0] << 8 | d[1]
             seen[i] = d[len(sent[i]) :].decode().split()[0] if d[2] & 0x80 else "no answer"
-    except ConnectionRefusedError:
-        print("refused")
-        return
     except TimeoutError:
         pass
+    except OSError as e:
+        print(told(e))
+        return
     print(" ".join(seen.get(i, "none") for i in sent))
 
 

@@ -174,9 +174,10 @@ START_TEST(test_a_verdict_is_told)
     answer = RC_DENIED;
     come("10.0.0.2:1001", "8.8.8.8:6", "a", 1, 1);
     come("10.0.0.2:1001", "8.8.8.8:6", "b", 1, 1);
-    ck_assert_uint_eq(writes, 1);
+    ck_assert_uint_eq(writes, 2);
     told[0] = 0;
     come("10.0.0.2:1001", "8.8.8.8:6", "c", 1, 1); /* it holds for a while */
+    ck_assert_uint_eq(writes, 3);
     expect("");
 }
 END_TEST
