@@ -6,6 +6,7 @@
 #include "configs/model.h"
 #include "core/auther.h"
 #include "core/dgram.h"
+#include "core/fatal.h"
 #include "core/host/hooks.h"
 #include "core/log.h"
 #include "core/loop.h"
@@ -18,7 +19,14 @@
 
 enum { REFUSED_PAUSE_MS = 1000, REFUSED_WHY_MAX = 700 };
 
-enum state { STATE_NEW, STATE_OPEN, STATE_STARTING, STATE_SERVING, STATE_CLOSED };
+enum state {
+    STATE_NEW,
+    STATE_OPEN,
+    STATE_STARTING,
+    STATE_SERVING,
+    STATE_STOPPING, /* preDown is through */
+    STATE_CLOSED
+};
 
 struct service {
     struct loop *loop;
@@ -28,6 +36,7 @@ struct service {
     struct sockopts so; /* of the listener */
     enum state state;
     struct hooks_run *up; /* postUp under way */
+    struct fatal fatal;
     /* the device as the hooks' environment tells it: kept for those that run when it is gone */
     char tun[16], mtu[8], addr[256];
     uint64_t refused, told_ms; /* clients by admissions; when the latest of them was told */
@@ -215,6 +224,20 @@ static void on_returned(void *arg)
 
 /* ---------------------------------------------------------------- life */
 
+/* A mistake of ours ends the process: only what was done to the machine is taken back. */
+static void on_fatal(void *arg)
+{
+    struct service *s = arg;
+    bool was_open = s->state != STATE_NEW && s->state != STATE_CLOSED;
+
+    if (was_open && s->state != STATE_STOPPING)
+        run_hooks(s, HOOKS_PRE_DOWN, &s->p.options->pre_down);
+    if (s->listener.type->abandon)
+        s->listener.type->abandon(&s->listener);
+    if (was_open)
+        run_hooks(s, HOOKS_POST_DOWN, &s->p.options->post_down);
+}
+
 enum rc service_open(struct service *s, struct diag *diag)
 {
     struct listener_setup ls = {.loop = s->loop,
@@ -241,6 +264,8 @@ enum rc service_open(struct service *s, struct diag *diag)
 
     if (rc != RC_OK)
         return rc;
+    s->fatal = (struct fatal){.fn = on_fatal, .arg = s};
+    fatal_on(&s->fatal);
     if (s->listener.type->tungo)
         hs.tungo = s->listener.type->tungo(&s->listener);
     rc = s->handler.type->init ? s->handler.type->init(&s->handler, &hs, diag) : RC_OK;
@@ -298,6 +323,7 @@ void service_stop(struct service *s)
 {
     bool was_open =
         s->state == STATE_OPEN || s->state == STATE_STARTING || s->state == STATE_SERVING;
+    bool was_serving = s->state == STATE_SERVING;
 
     if (s->state == STATE_CLOSED)
         return;
@@ -307,12 +333,14 @@ void service_stop(struct service *s)
     if (was_open)
         run_hooks(s, HOOKS_PRE_DOWN, &s->p.options->pre_down);
     service_tell_counters(s);
-    if (s->state == STATE_SERVING)
+    s->state = was_open ? STATE_STOPPING : STATE_NEW;
+    if (was_serving)
         s->listener.type->stop(&s->listener);
     if (s->handler.type->done)
         s->handler.type->done(&s->handler);
     if (s->listener.type->done)
         s->listener.type->done(&s->listener);
+    fatal_off(&s->fatal);
     if (was_open)
         run_hooks(s, HOOKS_POST_DOWN, &s->p.options->post_down);
     if (s->refused)

@@ -1,5 +1,6 @@
 /* core/rc.c - results and reasons. See rc.h. */
 #include "core/rc.h"
+#include "core/fatal.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -107,5 +108,7 @@ enum rc diag_errno(struct diag *d, int err, const char *fmt, ...)
 void bug(const char *what, const char *file, int line)
 {
     fprintf(stderr, "cgost: bug: %s at %s:%d\n", what, file, line);
+    if (!FATAL_ABORTS)
+        fatal_undo();
     abort();
 }

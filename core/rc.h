@@ -59,7 +59,8 @@ enum rc diag_errno(struct diag *d, int err, const char *fmt, ...)
             bug(#cond, __FILE__, __LINE__);                                                        \
     } while (0)
 
-/* A mistake of ours (never reachable by input): one line on stderr, then abort(). */
+/* A mistake of ours (never reachable by input): one line on stderr, what was changed on the machine
+ * is taken back (core/fatal.h), then abort(). */
 _Noreturn void bug(const char *what, const char *file, int line);
 
 #endif

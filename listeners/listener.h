@@ -72,6 +72,9 @@ struct listener_type {
     void (*done)(struct listener *l); /* accepts half-built */
     /* "127.0.0.1:1080/tcp": where it listens, for the log. */
     const char *(*where)(const struct listener *l, char *buf, size_t cap);
+    /* Takes back what it changed on the machine; nothing else of it works afterwards, and of its
+     * other state nothing is believed (core/fatal.h). NULL: it changes nothing. */
+    void (*abandon)(struct listener *l);
     /* The device for the hooks' environment; strings live as long as l. NULL: there is none. */
     void (*device)(const struct listener *l, struct listener_device *ret_d);
     /* The same before it is opened, from its options. NULL: there is none. */

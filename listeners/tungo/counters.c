@@ -40,6 +40,8 @@ const char *counters_format(const struct tungo *t, char *buf, size_t cap)
     put(&l, " loops %" PRIu64, t->stats.loops);
     put(&l, "; TCP: flows %zu, all %" PRIu64 ", refused %" PRIu64, t->net->table.n, tcp->flows,
         tcp->refused);
+    if (tcp->asserts)
+        put(&l, ", assertions of lwIP %" PRIu64, tcp->asserts);
     put(&l,
         "; UDP: sources %" PRIu32 ", associations %" PRIu32 ", up %" PRIu64 ", down %" PRIu64
         ", lost up %" PRIu64 ", lost down %" PRIu64,

@@ -88,6 +88,11 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 
     (void)pcb;
     (void)err;
+    if (f->ns->distrusted) {
+        if (p)
+            pbuf_free(p);
+        return ERR_OK;
+    }
     if (p)
         recvq_add(&f->rx, p);
     else

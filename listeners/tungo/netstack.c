@@ -139,6 +139,8 @@ void netstack_mount(struct netstack *ns, struct tungo_flow *f)
         tcp_active_pcbs = f->pcb;
         f->pcb->next = NULL;
     }
+    ns->distrusted = false;
+    netassert_watch(f ? ns : NULL);
 }
 
 /* Sequence number of the first byte that lwIP may still send. */
@@ -156,8 +158,19 @@ static uint32_t first_needed(const struct tcp_pcb *pcb)
     return seq;
 }
 
+/* An assertion failed while it was mounted (netassert.c). */
+static void distrust(struct tungo_flow *f)
+{
+    f->failed = RC_RESET;
+    if (f->pcb && f->pcb->state != TIME_WAIT)
+        tcp_abort(f->pcb);
+}
+
 void netstack_unmount(struct netstack *ns, struct tungo_flow *f)
 {
+    netassert_watch(NULL);
+    if (f && ns->distrusted)
+        distrust(f);
     if (tcp_tw_pcbs) {
         /* nothing comes late through a TUN: TIME_WAIT ends here, without a packet */
         tcp_tw_pcbs->next = NULL;

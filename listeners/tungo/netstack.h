@@ -36,6 +36,7 @@ enum {
 
 struct netstack_stats {
     uint64_t flows, refused, evicted, resets, strays, keepalive_ends, no_memory, dropped_ooseq;
+    uint64_t asserts; /* of lwIP that did not hold and cost only their flow */
 };
 
 struct netstack {
@@ -56,6 +57,7 @@ struct netstack {
     uint32_t window_bytes, send_bytes;
     bool send_grows; /* nobody has set send_bytes: more of them on long ways */
     size_t flows_max;
+    bool distrusted; /* an assertion failed for the mounted flow: it is reset */
     struct netstack_stats stats;
 };
 
@@ -100,6 +102,9 @@ void ticks_done(struct netstack *ns);
 void ticks_add_ack(struct tungo_flow *f);
 void ticks_add_slow(struct tungo_flow *f);
 bool ticks_are_needed(const struct tungo_flow *f); /* by lwIP's slow timer; f has a pcb */
+
+/* netassert.c: whose flow is mounted; NULL: nobody's. */
+void netassert_watch(struct netstack *ns);
 
 /* pcb.c: what lwIP calls. The listening pcb of the process; NULL: no memory. */
 struct tcp_pcb_listen;

@@ -320,6 +320,14 @@ static void on_done(struct listener *l)
     l->state = NULL;
 }
 
+static void on_abandon(struct listener *l)
+{
+    struct tungo *t = l->state;
+
+    if (t && t->open)
+        setup_close(&t->setup, on_warning, t);
+}
+
 static const char *on_where(const struct listener *l, char *buf, size_t cap)
 {
     const struct tungo *t = l->state;
@@ -354,6 +362,7 @@ const struct listener_type listener_tungo = {
     .start = on_start,
     .stop = on_stop,
     .done = on_done,
+    .abandon = on_abandon,
     .where = on_where,
     .device = on_device,
     .plan = plan_tell,

@@ -97,7 +97,7 @@ static void turn(void)
 }
 
 /* Lets ms pass. The netstack's timers are run by hand, since libuv has its own clock. */
-static void pass(uint64_t ms)
+static inline void pass(uint64_t ms)
 {
     struct timer *timers[] = {&ns->tick, &ns->idle.timer, &ns->parking.deadline,
                               &ns->outflows.timer};

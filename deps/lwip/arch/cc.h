@@ -7,12 +7,9 @@
 
 #define LWIP_PLATFORM_DIAG(x) ((void)0)
 
-/* lwIP's own mistakes only (the gate lets no malformed packet in): better dead than corrupted */
-#define LWIP_PLATFORM_ASSERT(x)                                                                    \
-    do {                                                                                           \
-        fprintf(stderr, "lwip: %s (%s:%d)\n", x, __FILE__, __LINE__);                              \
-        abort();                                                                                   \
-    } while (0)
+/* Returns only where lwIP may go on (listeners/tungo/netassert.c). */
+void netstack_assert(const char *what, const char *file, int line);
+#define LWIP_PLATFORM_ASSERT(x) netstack_assert(x, __FILE__, __LINE__)
 
 /* Only for ports and addresses that lwIP would choose itself; it never does here. Sequence numbers
  * come from lwip_hooks.h. */
