@@ -92,7 +92,9 @@ void holes_clear(struct holes *h, uint32_t from, uint32_t to, struct holes_news 
 {
     unsigned first = first_behind(h, from), i = first, gone = first;
 
-    if (i < h->n && seq_lt(h->v[i].from, from)) { /* its left part stays */
+    if (i == h->n)
+        return;
+    if (seq_lt(h->v[i].from, from)) { /* its left part stays */
         struct hole *x = &h->v[i];
         if (seq_lt(to, x->to)) {
             /* without room for two it stays unknown that these bytes arrived */

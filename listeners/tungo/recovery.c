@@ -16,6 +16,7 @@ enum {
     TIMEOUT_LEAST_US = 200000,
     TIMEOUT_MOST_US = 60000000,
     TIMEOUTS_MOST = 13, /* tries without any progress, the probe included */
+    FORGETS_MOST = 16,  /* a client that reports the same again each time, and never more */
     FORGET_AT = 4,      /* the third timeout */
     POLL_US = 5000,     /* while there are holes */
 };
@@ -328,6 +329,7 @@ void recovery_ack(struct recovery *r, uint32_t ack, const struct sack_block *blo
         if (news.any)
             on_filled(r, &news, now_us);
         acked = ack - r->una;
+        r->forgot = 0;
         r->una = ack;
         r->fack = seq_max(r->fack, ack);
         is_new = true;
@@ -433,6 +435,7 @@ static void on_timeout(struct recovery *r, uint64_t now_us)
     if (r->backoff >= FORGET_AT) {
         holes_forget(&r->holes);
         r->fack = r->una;
+        r->forgot++;
     }
     if (!r->in_episode || !r->cut) {
         begin_episode(r, true);
@@ -453,7 +456,7 @@ bool recovery_tick(struct recovery *r, uint64_t now_us)
         mark_lost(r, now_us, true);
     if (now_us < silence_due(r))
         return true;
-    if (r->backoff >= TIMEOUTS_MOST)
+    if (r->backoff >= TIMEOUTS_MOST || r->forgot >= FORGETS_MOST)
         return false;
     r->backoff++;
     r->news_us = now_us;

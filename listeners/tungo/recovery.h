@@ -40,6 +40,7 @@ struct recovery {
     uint64_t news_us, sent_us; /* the last progress; the last new bytes */
     uint64_t resent_us;        /* send time of the latest resend that arrived */
     uint8_t backoff;           /* 0: none, 1: probed, more: timeouts */
+    uint8_t forgot;            /* times that its reports were, since una moved */
     bool probing;              /* [probe_from, probe_to) is to be sent */
     bool force;                /* one piece may go although the window is full */
     uint32_t probe_from, probe_to;

@@ -51,6 +51,16 @@ static void options(struct client *c, const uint8_t *data, size_t n)
     memcpy(c->options, data, c->options_n);
 }
 
+/* A SACK block near the bytes under way. */
+static void report(struct client *c, uint32_t arg)
+{
+    uint8_t o[12] = {1, 1, 5, 10};
+
+    packet_wr32(o + 4, c->ack + (arg >> 1) % 70000 - 500);
+    packet_wr32(o + 8, c->ack + (arg >> 1) % 70000 - 500 + (arg >> 16) % 20000);
+    options(c, o, sizeof o);
+}
+
 static void command(struct client *c, uint8_t what, uint32_t arg)
 {
     switch (what % 16) {
@@ -79,7 +89,10 @@ static void command(struct client *c, uint8_t what, uint32_t arg)
         c->window = (uint16_t)arg;
         break;
     case 8:
-        options(c, (const uint8_t *)&arg, 4);
+        if (arg & 1)
+            options(c, (const uint8_t *)&arg, 4);
+        else
+            report(c, arg);
         break;
     case 9:
         if (parked && !s) {
@@ -132,6 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n < 1)
         return 0;
     fake_ms = 1000000;
+    with_recovery = (data[0] & 4) == 0;
     net_up();
     tun.caps.tso = data[0] & 1;
     c = client_new(data[0] & 2 ? "2001:db8::1" : "8.8.8.8", 40000);

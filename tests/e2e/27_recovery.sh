@@ -1,0 +1,101 @@
+#!/bin/sh
+# tests/e2e/27_recovery.sh - a LAN host whose link loses, delays and reorders, behind a router with tungo. Every byte is
+# compared, both ways; what the router sends again is counted on the wire.
+#
+#     LAN host ($L) --l0 10.90.5.2 ---- 10.90.5.1 c1-- router ($C) -> [tungo] -> cgost -- c0 --> server (routes) --> target
+#                   \-l1 10.90.6.2 -- badlink -- 10.90.6.1 c2-/
+#
+# Drops are nft's, at the receiver of the data; without segmentation offload they are of single packets.
+. "$(dirname "$0")/lib.sh"
+badlink=$(dirname "$CGOST")/tools/badlink
+[ -x "$badlink" ] || skip "$badlink is not built (make tools)"
+command -v nft >/dev/null && command -v ethtool >/dev/null || skip "nft or ethtool is missing"
+L=${tag}l
+net_up
+net_route
+inside "$C" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+net_mark
+trap 'ip netns del "$L" 2>/dev/null; finish' EXIT
+ip netns add "$L"
+ip -n "$L" link set lo up
+inside "$L" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
+ip link add l0 netns "$L" type veth peer name c1 netns "$C"
+addr "$L" l0 10.90.5.2/24 fd90:5::2/64
+addr "$C" c1 10.90.5.1/24 fd90:5::1/64
+ip -n "$L" route add default via 10.90.5.1
+ip -n "$L" -6 route add default via fd90:5::1
+inside "$L" ethtool -K l0 tso off gso off gro off >/dev/null 2>&1
+inside "$C" ethtool -K c1 tso off gso off gro off >/dev/null 2>&1
+target_up
+n=$((32 << 20)) && [ -z "$slow" ] || n=$((8 << 20))
+
+# drop PARTS_OF_10000 [all]: on both ends; only long packets unless "all"
+drop() {
+	for at in "$L l0" "$C c1"; do
+		nft_in="inside ${at% *} nft"
+		$nft_in delete table netdev bad 2>/dev/null
+		[ "$1" != 0 ] || continue
+		$nft_in "add table netdev bad; add chain netdev bad in { type filter hook ingress device ${at#* } priority 0; policy accept; }" || skip "no netdev tables here"
+		if [ "${2:-}" ]; then rule=; else rule='meta length > 200'; fi
+		$nft_in "add rule netdev bad in meta protocol { ip, ip6 } $rule numgen random mod 10000 < $1 drop"
+	done
+}
+lan() { inside "$L" timeout 30 python3 "$here/tests/tools/probe.py" --seconds 30 "$@"; }
+received() { inside "$L" cat /sys/class/net/l0/statistics/rx_bytes; }
+# down WHAT HOST: within the time, and without much more on the wire (lwIP alone: 1700 at 1 %, 2900 at 3 %)
+down() {
+	before=$(received)
+	check "$1: $n bytes down" lan down "$2" $n
+	wire=$((($(received) - before) * 1000 / n))
+	check "$1: at most 1130 bytes on the wire per 1000 (37 are headers): $wire" [ "$wire" -le 1130 ]
+}
+
+tungo_up client 'mtu=1500'
+fds_before=$(fds "$pid_client")
+for loss in 0 10 100 300 500; do
+	drop $loss
+	down "$loss/10000 of the data lost" $TARGET
+	check "$loss/10000 of the data lost: $((n / 4)) bytes up" lan up $TARGET $((n / 4))
+done
+drop 100 all
+down "1 % of everything lost, IPv6" $TARGET6
+check "1 % of everything lost, IPv6: up" lan up $TARGET6 $((n / 8))
+check "1 % of everything lost: 20 flows at once" lan flows $TARGET 20 100000
+drop 500 all
+check "5 % of everything lost: down" lan down $TARGET $((n / 4))
+
+drop 100
+knob() { inside "$L" sh -c "echo '$2' >/proc/sys/net/ipv4/$1"; }
+knob tcp_timestamps 0
+down "without timestamps" $TARGET
+knob tcp_timestamps 1
+for window in 2304 16384; do
+	rmem=$(inside "$L" cat /proc/sys/net/ipv4/tcp_rmem)
+	knob tcp_rmem "$window $window $window"
+	check "a window of $window bytes: down" lan down $TARGET 300000
+	knob tcp_rmem "$rmem"
+done
+knob tcp_sack 0
+drop 10
+check "without SACK: down" lan down $TARGET 2000000
+knob tcp_sack 1
+drop 0
+stop_pid "$pid_client" && same "ended with status" 0 "$status"
+
+for words in 'delay=5 loss=1 reorder=1' 'delay=50 loss=1' 'delay=200'; do
+	"$badlink" "$L" l1 "$C" c2 seed=7 $words </dev/null >"$work/badlink.log" 2>&1 &
+	link=$! && pids="$link $pids"
+	wait_for "link" 5 grep -q ready "$work/badlink.log" || exit 1
+	addr "$L" l1 10.90.6.2/24
+	addr "$C" c2 10.90.6.1/24
+	ip -n "$L" route replace default via 10.90.6.1
+	for kind in tolerant cubic; do
+		[ "$kind" = tolerant ] || [ "${words#*loss}" != "$words" ] || continue
+		tungo_up client "congestion=$kind"
+		check "$words, $kind: down" lan down $TARGET 1000000
+		[ "$kind" = cubic ] || check "$words: up" lan up $TARGET 500000
+		stop_pid "$pid_client" && same "$words, $kind: ended with status" 0 "$status"
+	done
+	stop_pid "$link"
+	rm -f "$work/badlink.log"
+done
