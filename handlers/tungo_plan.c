@@ -3,6 +3,7 @@
  */
 #include "handlers/tungo_inside.h"
 #include <stdio.h>
+#include <string.h>
 
 void tun_plan(const struct tungo_handler_cfg *cfg, const struct sniffed *found,
               const struct target *original, struct handler_plan *ret_p)
@@ -87,6 +88,55 @@ static void plan_named(const struct tungo_handler_cfg *cfg, const struct handler
         tun_plan_udp(KNOWN_NOTHING, NULL, &found, q->target, p);
 }
 
+static bool is_fake(const struct tungodns_options *dns, const struct target *t)
+{
+    for (size_t i = 0; i < dns->fake.n; i++)
+        if (!target_is_name(t) && cidr_has(&dns->fake.v[i], &t->addr))
+            return true;
+    return false;
+}
+
+/* Which name has a fake address only the running program knows: the question tells it. */
+static void plan_fake(const struct tungo_handler_cfg *cfg, const struct handler_question *q,
+                      struct handler_plan *p)
+{
+    struct target name = {.addr = {.port = q->target->addr.port}};
+
+    if (q->name && strlen(q->name) <= TARGET_NAME_MAX) {
+        (void)snprintf(name.name, sizeof name.name, "%s", q->name);
+        (void)tun_plan_known(cfg, KNOWN_FAKE, &name, q->target, p);
+        (void)snprintf(p->note, sizeof p->note, "dns.fake: the address stands for the name");
+        return;
+    }
+    p->rc = RC_INVALID;
+    (void)snprintf(p->note, sizeof p->note,
+                   "a fake address (dns.fake): what happens depends on the name that has it; give "
+                   "it as --sni");
+}
+
+/* What the handler answers by itself. */
+static void note_dns(const struct tungo_handler_cfg *cfg, const struct handler_question *q,
+                     struct handler_plan *p)
+{
+    const struct tungodns_options *dns = &cfg->dns;
+    bool tcp = q->network[0] == 't';
+
+    if (q->target->addr.port != 53 || (tcp && !dns->hijack && !dns->fake.n))
+        return;
+    if (dns->hijack)
+        (void)snprintf(p->note, sizeof p->note,
+                       "dns.hijack: questions are answered by the service's hosts and resolver%s, "
+                       "nothing goes this way",
+                       dns->fake.n ? " or the fake pool" : "");
+    else if (dns->fake.n)
+        (void)snprintf(
+            p->note, sizeof p->note,
+            "dns.fake: questions for addresses are answered at once, others go this way");
+    else if (dns->cache)
+        (void)snprintf(p->note, sizeof p->note,
+                       "dns.cache: what was asked before is answered at once");
+}
+
 void tun_explain(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p)
 {
     const struct tungo_handler_cfg *c = cfg;
@@ -97,6 +147,8 @@ void tun_explain(const void *cfg, const struct handler_question *q, struct handl
         (void)snprintf(ret_p->note, sizeof ret_p->note,
                        "packets carry addresses, not names: ask for the address%s",
                        sniffs ? ", with the name as --sni" : "");
+    } else if (is_fake(&c->dns, q->target)) {
+        plan_fake(c, q, ret_p);
     } else if (q->name && sniffs) {
         plan_named(c, q, ret_p);
     } else if (q->name) {
@@ -108,4 +160,6 @@ void tun_explain(const void *cfg, const struct handler_question *q, struct handl
         ret_p->rc == RC_OK)
         (void)snprintf(ret_p->note, sizeof ret_p->note,
                        "quic=block: a QUIC connection is refused at once, anything else passes");
+    if (ret_p->rc == RC_OK)
+        note_dns(c, q, ret_p);
 }

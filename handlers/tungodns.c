@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "handlers/tungodns_inside.h"
 #include "listeners/tungo/tungo.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ enum tungodns_known tungodns_name(struct tungodns *d, const struct addr *client,
     else if (d->map)
         name = dnsmap_find(d->map, client, dst, loop_now_ms(d->setup.loop), &sure);
     if (!name) {
-        d->stale += fake;
+        d->stats.stale += fake;
         return fake ? KNOWN_STALE : KNOWN_NOTHING;
     }
     *ret_name = (struct target){.addr = *dst};
@@ -209,6 +210,20 @@ enum rc tungodns_new(const struct handler_setup *setup, const struct tungodns_op
     return rc;
 }
 
+static void tell_stats(const struct tungodns *d)
+{
+    const struct tungodns_stats *n = &d->stats;
+
+    if (n->fake + n->kept + n->hosts + n->asked + n->passed + n->stale == 0)
+        return;
+    log_write(LOG_INFO, (struct log_field[]){F_STR("service", d->setup.service), LOG_END},
+              "DNS: fake %" PRIu64 " (%zu names), kept %" PRIu64 ", hosts %" PRIu64
+              ", asked %" PRIu64 ", passed %" PRIu64 "; answers not asked for %" PRIu64
+              "; flows to fake addresses without a name %" PRIu64,
+              n->fake, d->pool ? fakepool_count(d->pool) : 0, n->kept, n->hosts, n->asked,
+              n->passed, n->strange, n->stale);
+}
+
 void tungodns_free(struct tungodns *d)
 {
     if (!d)
@@ -219,9 +234,7 @@ void tungodns_free(struct tungodns *d)
         f->end(f);
         list_remove(&f->link); /* also of a flow that thinks it must live on */
     }
-    if (d->stale)
-        log_info("%s: %llu flows went to fake addresses that no name had", d->setup.service,
-                 (unsigned long long)d->stale);
+    tell_stats(d);
     job_cancel(&d->flush);
     while (d->n_unreal > 0)
         unreal_remove(&d->options->fake.v[--d->n_unreal]);

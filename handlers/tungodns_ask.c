@@ -83,8 +83,10 @@ void dnsflow_answer(struct dnsflow *f, const uint8_t *answer, size_t n)
     if (dns_parse(answer, n, &m) != RC_OK || (m.flags & DNS_QR) == 0)
         return;
     struct dnsask *a = dnsflow_passed(f, &m);
-    if (!a)
+    if (!a) {
+        f->dns->stats.strange++;
         return;
+    }
     dnsask_learn(a, answer, n, 0);
     dnsask_end(a);
 }

@@ -22,6 +22,12 @@
 
 enum { DNSASKS_PER_FLOW = 64, DNSASKS_MAX = 4096 };
 
+struct tungodns_stats {
+    uint64_t fake, kept, hosts, asked, passed; /* questions, by where their answer comes from */
+    uint64_t strange;                          /* answers that nobody had asked for */
+    uint64_t stale;                            /* flows to fake addresses that nobody has */
+};
+
 struct tungodns {
     struct handler_setup setup;
     const struct tungodns_options *options;
@@ -36,7 +42,7 @@ struct tungodns {
     size_t n_unreal;         /* ranges of the pool that are in chain/unreal.h */
     struct list flows;
     unsigned n_asks;
-    uint64_t stale;    /* flows to fake addresses that nobody has */
+    struct tungodns_stats stats;
     bool told_of_loop; /* a question of ours came back in */
     bool told_dns_tcp;
     struct deferred deferred;

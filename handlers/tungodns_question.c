@@ -60,6 +60,7 @@ static bool say_addresses(struct dnsflow *f, const uint8_t *query, const struct 
         return false;
     if (d->map)
         (void)dnsmap_learn(d->map, &f->client, buf, len, loop_now_ms(d->setup.loop));
+    d->stats.hosts++;
     dnsflow_say(f, buf, len, max_bytes);
     return true;
 }
@@ -108,6 +109,7 @@ static bool say_fake(struct dnsflow *f, const uint8_t *query, const struct dns_m
         fakefile_add(d->file, &a, msg->name);
         job_post(d->setup.loop, &d->flush);
     }
+    d->stats.fake++;
     f->say(f, buf, n);
     return true;
 }
@@ -124,6 +126,7 @@ static bool say_kept(struct dnsflow *f, const uint8_t *query, const struct answe
         return false;
     if (d->map)
         (void)dnsmap_learn(d->map, &f->client, buf, n, now_ms);
+    d->stats.kept++;
     dnsflow_say(f, buf, n, max_bytes);
     return true;
 }
@@ -195,9 +198,11 @@ static enum dnsfate take_question(struct dnsflow *f, const uint8_t *data, size_t
         a->max_bytes = max_bytes;
     }
     if (!elsewhere) {
+        d->stats.passed++;
         *ret_ask = a;
         return DNSFATE_PASS;
     }
+    d->stats.asked++;
     if (!a)
         dnsflow_say_rcode(f, data, msg, DNS_SERVFAIL);
     else if (d->options->hijack)

@@ -126,6 +126,7 @@ same "fake: AAAA without a range: no answer, no error" "NOERROR 0" "$(status @$N
 same "fake: curl with IPv4 only" "$NAMED named.test /x" "$(fetch http://named.test/x)"
 same "fake: an excepted name" "$TARGET" "$(short @$NS plain.test A)"
 dns_down fake3 "$fake"
+check "fake: what was done is counted" grep -q 'DNS: fake [1-9][0-9]* (2 names), kept 0, .* passed 1;' "$work/fake3.log"
 
 # --- names that our own program asks for are not fake: those of nodes, and of flows that leave directly
 # own_up NAME ARGUMENT...: our program asks the nameserver, too

@@ -317,6 +317,9 @@ START_TEST(test_lies_reach_the_client_but_teach_nothing)
     ck_assert_str_eq(known("192.0.2.1"), "name name.example");
     ck_assert_str_eq(ask(d, "name.example", DNS_A, 9), "9 0 192.0.2.1");
     ck_assert_int_eq(peer.asked_udp, 1);
+    ck_assert_uint_eq(dns->stats.passed, 1);
+    ck_assert_uint_eq(dns->stats.kept, 1);
+    ck_assert_uint_eq(dns->stats.strange, 3);
     dgram_close(d);
     stop();
 }
