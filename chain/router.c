@@ -28,6 +28,11 @@ struct router *router_new(const struct router_cfg *cfg)
     return r;
 }
 
+uint64_t router_patience_ms(const struct router *r)
+{
+    return (uint64_t)r->dial_timeout_ms * (1 + (unsigned)r->retries);
+}
+
 void router_free(struct router *r)
 {
     if (r == NULL)

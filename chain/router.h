@@ -36,6 +36,8 @@ struct router_cfg {
     struct nameservers *nameservers;
 };
 struct router *router_new(const struct router_cfg *cfg); /* NULL: no memory */
+/* The longest a request can take: dialTimeout for each attempt. */
+uint64_t router_patience_ms(const struct router *r);
 void router_free(struct router *r); /* pending dials end with RC_CANCELED before it returns */
 
 struct dial_req {

@@ -5,16 +5,13 @@
 #include "core/dgram.h"
 #include "core/floor/replay.h"
 #include "core/splice.h"
+#include "handlers/confirm.h"
 #include "handlers/conn_in.h"
 #include <stdlib.h>
 
 enum {
     AHEAD_MAX_BYTES = 16 * 1024, /* read while the dial is under way */
     JOIN_MAX_BYTES = 16 * 1024,  /* of the target, joined to a reply */
-    CONFIRM_MIN_MS = 20,
-    CONFIRM_MAX_MS = 250,
-    CONFIRM_EAGER_MS =
-        20000, /* for a node known to confirm before any payload; its own dial may take 15 s */
     HALF_OPEN_MS =
         15 * 60 * 1000 /* silence that the second direction may keep after the first ended */
 };
@@ -62,8 +59,8 @@ static void confirmed(struct conn *c, enum rc rc)
     timer_stop(&c->timer);
     if (c->target)
         stream_want(c->target, 0, NULL, NULL);
-    if (rc == RC_OK && c->node)
-        c->node->eager = true;
+    if (rc == RC_OK)
+        confirm_learn(c->node, true);
     node_unref(c->node);
     c->node = NULL;
     char reason[sizeof stream_diag(c->target)->text] = "";
@@ -97,8 +94,7 @@ static void on_far_end(struct stream *s, unsigned ready, void *arg)
  * and nobody waits that long for this node again until it has confirmed once more. */
 void conn_go_unconfirmed(struct conn *c)
 {
-    if (c->node)
-        c->node->eager = false;
+    confirm_learn(c->node, false);
     node_unref(c->node);
     c->node = NULL;
     confirmed(c, RC_OK);
@@ -118,17 +114,10 @@ static void await_far_end(struct conn *c, const struct dial_result *res)
         confirmed(c, RC_OK);
         return;
     }
-    uint64_t wait = 2 * res->handshake_ms;
-    if (wait < CONFIRM_MIN_MS)
-        wait = CONFIRM_MIN_MS;
-    if (wait > CONFIRM_MAX_MS)
-        wait = CONFIRM_MAX_MS;
-    if (res->node && res->node->eager)
-        wait = CONFIRM_EAGER_MS;
     c->node = res->node ? node_ref(res->node) : NULL;
     c->state = CONN_CONFIRM;
     (void)stream_query(c->target, QUERY_EXPEDITE, NULL);
-    conn_arm(c, (uint32_t)wait);
+    conn_arm(c, confirm_wait_ms(c->node, res->handshake_ms));
     if (c->state == CONN_CONFIRM)
         stream_want(c->target, STREAM_IN, on_far_end, c);
 }

@@ -5,14 +5,18 @@
  * tungo_udp.c (routes and their datagram flows), questions to port 53 that of tungodns.c; here they
  * are listed, and ended.
  */
+#include "chain/node.h"
 #include "core/log.h"
 #include "core/splice.h"
 #include "core/stream.h"
+#include "handlers/confirm.h"
 #include "handlers/tungo_inside.h"
 #include "handlers/types.h"
 #include "sniff/quic.h"
 #include <stdlib.h>
 #include <string.h>
+
+enum { PARK_SLACK_MS = 1000 };
 
 void tun_conn_free(struct tun_conn *c)
 {
@@ -20,6 +24,7 @@ void tun_conn_free(struct tun_conn *c)
     if (c->dial)
         dial_cancel(c->dial);
     tungosniff_free(c->sniff);
+    node_unref(c->node);
     stream_close(c->target);
     stream_close(c->client);
     *c->link = c->next;
@@ -73,6 +78,14 @@ bool tun_is_node(void *arg, const struct addr *a)
     return true;
 }
 
+uint32_t tun_park_ms(const struct tungo_handler_cfg *cfg, const struct router *r)
+{
+    uint64_t dials = cfg->sniffing_fallback ? 2 : 1; /* by name, then by address */
+    uint64_t ms = router_patience_ms(r) * dials + CONFIRM_EAGER_MS + PARK_SLACK_MS;
+
+    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
 static enum rc tungo_handler_init(struct handler *handler, const struct handler_setup *setup,
                                   struct diag *diag)
 {
@@ -110,6 +123,7 @@ static enum rc tungo_handler_init(struct handler *handler, const struct handler_
         .udp_buffer_bytes = (uint32_t)cfg->udp_buffer_bytes,
         .tcp_receive_bytes = (uint32_t)cfg->tcp_receive_bytes,
         .tcp_send_bytes = (uint32_t)cfg->tcp_send_bytes,
+        .park_ms = tun_park_ms(cfg, setup->router),
     };
     tungo_configure(setup->tungo, &tc);
     tungo_set_loop_guard(setup->tungo, tun_is_node, h);

@@ -15,6 +15,7 @@
 #include "handlers/tungosniff.h"
 #include "listeners/tungo/tungo.h"
 
+struct node;
 struct quic_hello;
 struct splice;
 struct stream;
@@ -60,7 +61,8 @@ struct tun_conn {
     struct stream *client, *target;
     struct splice *splice;
     struct timer park;
-    bool named; /* by DNS; its address is as good */
+    struct node *node; /* that has not told yet whether the target is there; else NULL */
+    bool named;        /* by DNS; its address is as good */
     struct deferred deferred;
 };
 
@@ -71,6 +73,10 @@ void tun_conn_free(struct tun_conn *c);
 /* May this client be served; does the service's bypass exclude the target? */
 bool tun_is_admitted(const struct tun_handler *h, const struct addr *client);
 bool tun_is_bypassed(const struct tun_handler *h, const char *network, const struct target *t);
+
+/* How long a SYN may stay parked. A dial ends by itself, and its reason is what the client shall
+ * hear: this is for what never ends. */
+uint32_t tun_park_ms(const struct tungo_handler_cfg *cfg, const struct router *r);
 
 /* Is it the address of one of our nodes? Then what goes there is a loop: told once. arg: struct
  * tun_handler. */

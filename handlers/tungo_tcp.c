@@ -11,14 +11,14 @@
  * dialled, with the port that was asked for, and rules see the name; without one everything is as
  * for the address.
  */
+#include "chain/node.h"
 #include "core/splice.h"
 #include "core/stream.h"
+#include "handlers/confirm.h"
 #include "handlers/tungo_inside.h"
 #include <string.h>
 
 enum {
-    PARK_WAIT_MIN_MS = 20,
-    PARK_WAIT_MAX_MS = 250,
     HALF_OPEN_MS = 600 * 1000, /* what a side that still sends may pause after the other ended */
     SNIFF_MS = 300
 };
@@ -105,6 +105,8 @@ static void let_in(struct tun_conn *c)
     struct tungo_flow *f = c->flow;
 
     timer_stop(&c->park);
+    node_unref(c->node);
+    c->node = NULL;
     if (c->target)
         stream_want(c->target, 0, NULL, NULL);
     c->flow = NULL;
@@ -123,11 +125,14 @@ static void ask_far_end(struct tun_conn *c, bool last_call)
 {
     enum stream_confirmed answer = CONFIRMED_YES;
     enum rc rc = stream_query(c->target, QUERY_CONFIRMED, &answer);
+    bool told = rc == RC_UNSUPPORTED || (rc == RC_OK && answer == CONFIRMED_YES);
 
-    if (rc != RC_OK && rc != RC_UNSUPPORTED && rc != RC_AGAIN)
+    if (rc != RC_OK && rc != RC_UNSUPPORTED && rc != RC_AGAIN) {
         fail(c, rc, stream_diag(c->target)->text);
-    else if (last_call || rc == RC_UNSUPPORTED || (rc == RC_OK && answer == CONFIRMED_YES))
+    } else if (told || last_call) {
+        confirm_learn(c->node, told);
         let_in(c);
+    }
 }
 
 static void on_far_event(struct stream *s, unsigned ready, void *arg)
@@ -145,10 +150,9 @@ static void on_park_over(struct timer *t)
 }
 
 /* The way to the target of a parked flow is open. */
-static void ask_before_letting_in(struct tun_conn *c, uint64_t handshake_ms)
+static void ask_before_letting_in(struct tun_conn *c, const struct dial_result *res)
 {
     enum stream_confirmed answer = CONFIRMED_YES;
-    uint64_t wait = 2 * handshake_ms;
     enum rc rc = stream_query(c->target, QUERY_CONFIRMED, &answer);
 
     if (rc != RC_OK || answer == CONFIRMED_YES) {
@@ -156,10 +160,8 @@ static void ask_before_letting_in(struct tun_conn *c, uint64_t handshake_ms)
         return;
     }
     (void)stream_query(c->target, QUERY_EXPEDITE, NULL);
-    wait = wait < PARK_WAIT_MIN_MS   ? PARK_WAIT_MIN_MS
-           : wait > PARK_WAIT_MAX_MS ? PARK_WAIT_MAX_MS
-                                     : wait;
-    if (!timer_start(&c->park, wait)) {
+    c->node = res->node ? node_ref(res->node) : NULL;
+    if (!timer_start(&c->park, confirm_wait_ms(c->node, res->handshake_ms))) {
         let_in(c);
         return;
     }
@@ -221,7 +223,7 @@ static void on_dialled(void *arg, struct stream *s, const struct dial_result *re
     if (c->client)
         start_splice(c);
     else
-        ask_before_letting_in(c, res->handshake_ms);
+        ask_before_letting_in(c, res);
 }
 
 static void on_sniffed(void *arg, enum rc rc)

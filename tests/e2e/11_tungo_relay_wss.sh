@@ -74,3 +74,12 @@ for how in glue split; do
 	eval "stop_pid \$pid_client_$how" && same "client ended with status" 0 "$status"
 	stop_pid "$late"
 done
+
+# --- one that answers before any payload is believed to do so always, and waited for: the client sees the truth
+start early "$S" python3 "$here/tests/tools/laterelay.py" 4000 "$work/early" early
+wait_for "early relay" 10 test -e "$work/early"
+tungo_up client_early '' -F "relay://$SERVER:4000"
+learnt() { probe first "$TARGET" && probe error "$TARGET" 1 ECONNREFUSED 4000; } # a busy machine may need a second try
+wait_for "refusal that comes late" 20 learnt && ok "a node that answers early is waited for: a late refusal is one"
+stop_pid "$pid_client_early" && same "client ended with status" 0 "$status"
+stop_pid "$pid_early"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""laterelay.py PORT READY [glue|split] - a relay server as GOST's: after a good CONNECT it stays silent until the target's
-first byte, and then sends its 4-byte response in one write with it (glue) or byte by byte before it (split).
+"""laterelay.py PORT READY [glue|split|early] - a relay server as GOST's: after a good CONNECT it stays silent until the
+target's first byte, and then sends its 4-byte response in one write with it (glue) or byte by byte before it (split).
+early: one that is not as GOST's. It answers a good CONNECT at once, and a failed one only after half a second.
 
 Plain TCP, IPv4 and IPv6 targets, no authentication, TCP only. A failed dial is answered at once with status 7.
 """
@@ -56,6 +57,8 @@ class Relay(socketserver.BaseRequestHandler):
                 return
             t = socket.create_connection(target, timeout=5)
         except OSError:
+            if HOW == "early":
+                time.sleep(0.5)
             try:
                 s.sendall(b"\1\7\0\0")
             except OSError:
@@ -65,7 +68,9 @@ class Relay(socketserver.BaseRequestHandler):
         t.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         up = threading.Thread(target=copy, args=(s, t, b""))
         up.start()
-        copy(t, s, b"\1\0\0\0")
+        if HOW == "early":
+            s.sendall(b"\1\0\0\0")
+        copy(t, s, b"" if HOW == "early" else b"\1\0\0\0")
         up.join()
         t.close()
 
