@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-    "usage: cgost explain [flags] tcp|udp host:port [--sni name] [--service name] [--json]\n";
+static const char usage[] = "usage: cgost explain [flags] tcp|udp host:port [--sni name] [--client "
+                            "address] [--service name] [--json]\n";
 
 struct request {
     struct explain_question q;
     const char *service; /* NULL: all */
+    const char *client;
     bool json;
 };
 
@@ -31,6 +32,10 @@ static int read_words(const struct subcommand *c, struct request *r)
     }
     if (r->q.sni && (!*r->q.sni || strlen(r->q.sni) > TARGET_NAME_MAX)) {
         fprintf(stderr, "explain: --sni wants a name of at most %d bytes\n", TARGET_NAME_MAX);
+        return 2;
+    }
+    if (r->client && !addr_parse_ip(r->client, strlen(r->client), &r->q.client)) {
+        fprintf(stderr, "explain: --client \"%.80s\" is no IP address\n", r->client);
         return 2;
     }
     return -1;
@@ -85,6 +90,7 @@ int explain_main(int argc, char **argv)
     struct request r = {.service = NULL};
     struct subcommand c = {.name = NULL};
     const struct cli_flag own[] = {{"sni", NULL, &r.q.sni},
+                                   {"client", NULL, &r.client},
                                    {"service", NULL, &r.service},
                                    {"json", &r.json, NULL},
                                    {NULL, NULL, NULL}};

@@ -20,11 +20,13 @@ int explain_main(int argc, char **argv);
 struct explain_question {
     bool udp;
     struct target target;
-    const char *sni; /* the name that the first bytes carry; NULL: none */
+    const char *sni;    /* the name that the first bytes carry; NULL: none */
+    struct addr client; /* family 0: nobody in particular */
 };
 
 /* nl: to ask the kernel for routes; NULL: not asked. Facts of the story: service, verdict
- * ("direct", "chain", "refused", "rejected", "unable"), route, nodes, interface, mark, device. */
+ * ("direct", "chain", "refused", "rejected", "unable", "answered"), route, nodes, interface, mark,
+ * device. */
 void explain_service(struct story *s, const struct service *service,
                      const struct explain_question *q, struct netlink *nl);
 

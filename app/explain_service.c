@@ -9,6 +9,7 @@
 #include "handlers/handler.h"
 #include "listeners/listener.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { WHY_MAX = 800, FIELD_MAX = 96 };
@@ -45,10 +46,9 @@ static bool tell_rules(struct teller *t, int depth, const struct rules_at *at,
 /* A forwarding service: the target is one of its own. false: not for this network. */
 static bool forward(struct teller *t, struct handler_plan *plan)
 {
-    struct addr nobody = {.family = 0};
     char text[TARGET_TEXT_MAX];
 
-    if (!t->p->forwarder || forwarder_pick(t->p->forwarder, &nobody, &plan->dial) < 0)
+    if (!t->p->forwarder || forwarder_pick(t->p->forwarder, &t->q->client, &plan->dial) < 0)
         return true;
     plan->rule = plan->seen = plan->dial;
     (void)story_step(t->s, 1, "target", target_format(&plan->dial, text, sizeof text), "",
@@ -61,16 +61,57 @@ static bool forward(struct teller *t, struct handler_plan *plan)
     return false;
 }
 
-/* A packet to one of our own nodes that comes in by the device. */
-static bool is_loop(struct teller *t, struct handler_plan *plan)
+/* What happens to a packet before the device's handler hears of it. false: it never does. */
+static bool passes_device(struct teller *t, struct handler_plan *plan)
 {
-    if (!t->p->listener->tungo || target_is_name(&t->q->target) ||
-        !router_is_node(t->p->router, &t->q->target.addr))
-        return false;
+    const struct addr *to = &t->q->target.addr;
+    const char *why = t->p->listener->drops ? t->p->listener->drops(t->p->listener_cfg, to) : NULL;
+
+    if (!t->p->listener->tungo)
+        return true;
     plan->rc = RC_DENIED;
-    (void)snprintf(plan->note, sizeof plan->note,
-                   "it is the address of a node of this service: on the device that is a loop");
-    return true;
+    if (why)
+        (void)snprintf(plan->note, sizeof plan->note, "the device drops it: %s", why);
+    else if (router_is_node(t->p->router, to))
+        (void)snprintf(plan->note, sizeof plan->note,
+                       "it is the address of a node of this service: on the device that is a loop");
+    else
+        plan->rc = RC_OK;
+    return plan->rc == RC_OK;
+}
+
+/* Is it brought to the device at all? */
+static void tell_device(struct teller *t)
+{
+    struct listener_plan p = {.n_routes = 0};
+    bool covered = false;
+
+    if (!t->p->listener->plan || t->p->listener->plan(t->p->listener_cfg, &p, NULL) != RC_OK)
+        return;
+    for (size_t i = 0; i < p.n_routes && !covered; i++)
+        covered = cidr_has(&p.routes[i], &t->q->target.addr);
+    if (!covered)
+        (void)story_step(t->s, 1, "device", p.device, "note",
+                         "none of its configured routes brings this address here");
+    free(p.routes);
+}
+
+/* May the client in? */
+static bool admits(struct teller *t)
+{
+    char text[WHY_MAX];
+    bool in = true;
+
+    if (!t->p->admissions)
+        return true;
+    if (!t->q->client.family) {
+        (void)story_step(t->s, 1, "admission", "", "not asked",
+                         "it depends on the client: --client");
+        return true;
+    }
+    in = rules_explain_admitted(t->p->admissions, &t->q->client, text, sizeof text);
+    (void)story_step(t->s, 1, "admission", "", in ? "passes" : "refused", "%s", text);
+    return in;
 }
 
 /* What the handler makes of the request; plan->rc: does it serve it? */
@@ -79,11 +120,9 @@ static void ask_handler(struct teller *t, struct handler_plan *plan)
     const struct handler_question hq = {t->network, &t->q->target, t->q->sni};
 
     *plan = (struct handler_plan){.rule = t->q->target, .dial = t->q->target, .seen = t->q->target};
-    if (!t->p->handler->serve && !t->p->listener->tungo)
-        plan->rc = RC_UNSUPPORTED;
     if (t->p->handler->explain)
         t->p->handler->explain(t->p->handler_cfg, &hq, plan);
-    if (plan->rc == RC_OK && !is_loop(t, plan))
+    if (plan->rc == RC_OK && passes_device(t, plan) && !plan->answered)
         (void)forward(t, plan);
     if (plan->note[0])
         (void)story_step(t->s, 1, "handler", t->p->handler->name, "", "%s", plan->note);
@@ -286,7 +325,16 @@ void explain_service(struct story *s, const struct service *service,
                      "handler %s, listener %s; %s %s%s%s", t.p->handler->name, t.p->listener->name,
                      t.network, target_format(&q->target, target, sizeof target),
                      q->sni ? ", name in the first bytes " : "", q->sni ? q->sni : "");
+    if (!admits(&t)) {
+        tell_verdict(&t, "refused", NULL, "the client is not admitted");
+        return;
+    }
+    tell_device(&t);
     ask_handler(&t, &plan);
+    if (plan.answered && plan.rc == RC_OK) {
+        tell_verdict(&t, "answered", NULL, plan.note);
+        return;
+    }
     if (plan.rc != RC_OK) {
         tell_verdict(&t, plan.rc == RC_DENIED ? "refused" : "unable", NULL, plan.note);
         return;
@@ -295,7 +343,7 @@ void explain_service(struct story *s, const struct service *service,
         tell_verdict(&t, "refused", NULL, "by the service's rules");
         return;
     }
-    struct dial_req req = {.target = plan.dial, .seen = plan.seen};
+    struct dial_req req = {.target = plan.dial, .seen = plan.seen, .client = q->client};
     router_explain(t.p->router, &req, q->udp, &a);
     tell_route(&t, &a);
     route_account_done(&a);

@@ -47,7 +47,7 @@ static void tell_first(struct route_account *a, struct dial *d)
     if (!dial_is_direct(d))
         a->first_node = d->route.nodes[d->at];
     else if (target_is_empty(&a->first)) /* datagrams, each says where to */
-        a->first = d->req.seen;
+        a->first = a->sent;
     tell_names(a, d);
 }
 
@@ -70,7 +70,7 @@ void router_explain(struct router *r, const struct dial_req *req, bool udp,
         a->diag = d.diag;
     }
     a->asked = d.asked;
-    a->sent = target_is_empty(&d.sent) ? d.req.seen : d.sent;
+    a->sent = target_is_empty(&d.sent) ? req->target : d.sent;
     if (a->rc == RC_OK && !a->rejects)
         tell_first(a, &d);
     a->route = d.route;

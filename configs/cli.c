@@ -31,7 +31,7 @@ static const char usage_text[] = "  -C source\n"
 
 static const char usage_commands[] =
     "Commands, as the first word, with the same flags:\n"
-    "  explain tcp|udp host:port [--sni name] [--service name] [--json]\n"
+    "  explain tcp|udp host:port [--sni name] [--client address] [--service name] [--json]\n"
     "    \tsay what would become of it and why, without sending a packet\n"
     "  doctor [--json]\n"
     "    \tlook for what is wrong with this machine and the nodes, with mends\n";

@@ -433,7 +433,7 @@ static void explain(const void *cfg, const struct handler_question *q, struct ha
 {
     (void)cfg;
     (void)q;
-    ret_p->rc = RC_UNSUPPORTED;
+    ret_p->answered = true;
     (void)snprintf(ret_p->note, sizeof ret_p->note, "it answers DNS questions and nothing else");
 }
 

@@ -53,6 +53,7 @@ struct handler_plan {
     struct target rule; /* the service's rules are asked about it */
     struct target dial;
     struct target seen; /* the rules of hops and nodes go by it */
+    bool answered;      /* the handler answers itself, nothing is dialled */
     enum rc rc;         /* RC_OK; RC_UNSUPPORTED: not served; RC_INVALID: no such request */
     char note[160];     /* why, or what else is worth knowing; may be empty */
 };

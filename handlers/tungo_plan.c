@@ -74,92 +74,97 @@ void tun_plan_udp(enum tungodns_known known, const struct target *name, const st
     ret_p->rule = ret_p->seen = named;
 }
 
+/* ---------------------------------------------------------------- for cgost explain */
+
+enum { DNS_PORT = 53 };
+
+static bool is_tcp(const struct handler_question *q)
+{
+    return q->network[0] == 't';
+}
+
+static void note(struct handler_plan *p, const char *text)
+{
+    (void)snprintf(p->note, sizeof p->note, "%s", text);
+}
+
+static bool is_fake(const struct tungo_handler_cfg *cfg, const struct addr *a)
+{
+    for (size_t i = 0; i < cfg->dns.fake.n; i++)
+        if (cidr_has(&cfg->dns.fake.v[i], a))
+            return true;
+    return false;
+}
+
 /* A TLS server name stands for whatever carries a name in its first bytes, or datagrams. */
 static void plan_named(const struct tungo_handler_cfg *cfg, const struct handler_question *q,
                        struct handler_plan *p)
 {
-    bool tcp = q->network[0] == 't';
-    struct sniffed found = {.proto = tcp ? SNIFF_TLS : SNIFF_QUIC, .port = 443};
+    bool dns = q->target->addr.port == DNS_PORT;
+    struct sniffed found = {.proto = is_tcp(q) ? SNIFF_TLS
+                                     : dns     ? SNIFF_DNS
+                                               : SNIFF_QUIC,
+                            .port = 443};
 
     (void)snprintf(found.name, sizeof found.name, "%s", q->name);
-    if (tcp)
+    if (is_tcp(q))
         tun_plan(cfg, &found, q->target, p);
     else
         tun_plan_udp(KNOWN_NOTHING, NULL, &found, q->target, p);
 }
 
-static bool is_fake(const struct tungodns_options *dns, const struct target *t)
-{
-    for (size_t i = 0; i < dns->fake.n; i++)
-        if (!target_is_name(t) && cidr_has(&dns->fake.v[i], &t->addr))
-            return true;
-    return false;
-}
-
-/* Which name has a fake address only the running program knows: the question tells it. */
+/* Its pool says which name that is; here it has to be told. */
 static void plan_fake(const struct tungo_handler_cfg *cfg, const struct handler_question *q,
                       struct handler_plan *p)
 {
-    struct target name = {.addr = {.port = q->target->addr.port}};
+    struct target name = {.name = ""};
+    bool known = q->name && target_set_host(&name, q->name, strlen(q->name), q->target->addr.port);
 
-    if (q->name && strlen(q->name) <= TARGET_NAME_MAX) {
-        (void)snprintf(name.name, sizeof name.name, "%s", q->name);
-        (void)tun_plan_known(cfg, KNOWN_FAKE, &name, q->target, p);
-        (void)snprintf(p->note, sizeof p->note, "dns.fake: the address stands for the name");
-        return;
-    }
-    p->rc = RC_INVALID;
-    (void)snprintf(p->note, sizeof p->note,
-                   "a fake address (dns.fake): what happens depends on the name that has it; give "
-                   "it as --sni");
+    (void)tun_plan_known(cfg, known ? KNOWN_FAKE : KNOWN_STALE, &name, q->target, p);
+    note(p, known ? "a fake address, taken to stand for that name"
+                  : "a fake address: tell the name that it stands for as --sni");
+    if (!known)
+        p->rc = RC_INVALID;
 }
 
-/* What the handler answers by itself. */
-static void note_dns(const struct tungo_handler_cfg *cfg, const struct handler_question *q,
+/* Questions to port 53, where an option takes them. true: they are answered here. */
+static bool plan_dns(const struct tungo_handler_cfg *cfg, const struct handler_question *q,
                      struct handler_plan *p)
 {
-    const struct tungodns_options *dns = &cfg->dns;
-    bool tcp = q->network[0] == 't';
+    const struct tungodns_options *o = &cfg->dns;
 
-    if (q->target->addr.port != 53 || (tcp && !dns->hijack && !dns->fake.n))
-        return;
-    if (dns->hijack)
-        (void)snprintf(p->note, sizeof p->note,
-                       "dns.hijack: questions are answered by the service's hosts and resolver%s, "
-                       "nothing goes this way",
-                       dns->fake.n ? " or the fake pool" : "");
-    else if (dns->fake.n)
-        (void)snprintf(
-            p->note, sizeof p->note,
-            "dns.fake: questions for addresses are answered at once, others go this way");
-    else if (dns->cache)
-        (void)snprintf(p->note, sizeof p->note,
-                       "dns.cache: what was asked before is answered at once");
+    if (q->target->addr.port != DNS_PORT)
+        return false;
+    p->answered = o->hijack;
+    if (o->hijack)
+        note(p, "dns.hijack: questions are answered here, by the service's hosts and resolver");
+    else if (o->fake.n)
+        note(p, "dns.fake: addresses are answered here from the pool, other questions leave");
+    else if (o->cache && !is_tcp(q))
+        note(p, "dns.cache: what is kept is answered here, other questions leave");
+    return p->answered;
 }
 
 void tun_explain(const void *cfg, const struct handler_question *q, struct handler_plan *ret_p)
 {
     const struct tungo_handler_cfg *c = cfg;
-    bool sniffs = q->network[0] == 't' ? c->sniffing : c->sniffing_udp;
+    bool sniffs = is_tcp(q) ? c->sniffing : c->sniffing_udp;
 
     if (target_is_name(q->target)) {
         ret_p->rc = RC_INVALID;
-        (void)snprintf(ret_p->note, sizeof ret_p->note,
-                       "packets carry addresses, not names: ask for the address%s",
-                       sniffs ? ", with the name as --sni" : "");
-    } else if (is_fake(&c->dns, q->target)) {
+        note(ret_p, sniffs ? "packets carry addresses, not names: ask for the address, with the "
+                             "name as --sni"
+                           : "packets carry addresses, not names: ask for the address");
+    } else if (plan_dns(c, q, ret_p)) {
+        return;
+    } else if (is_fake(c, &q->target->addr)) {
         plan_fake(c, q, ret_p);
     } else if (q->name && sniffs) {
         plan_named(c, q, ret_p);
     } else if (q->name) {
-        (void)snprintf(ret_p->note, sizeof ret_p->note,
-                       "sniffing is off%s: the name in the first bytes is not seen",
-                       q->network[0] == 't' ? "" : " for UDP");
+        note(ret_p, is_tcp(q) ? "sniffing is off: the name in the first bytes is not seen"
+                              : "sniffing.udp is off: the name in the datagrams is not seen");
+    } else if (!is_tcp(q) && c->quic == TUNGO_QUIC_BLOCK && q->target->addr.port == 443) {
+        note(ret_p, "quic=block: a QUIC connection is refused at once, anything else passes");
     }
-    if (q->network[0] == 'u' && c->quic == TUNGO_QUIC_BLOCK && q->target->addr.port == 443 &&
-        ret_p->rc == RC_OK)
-        (void)snprintf(ret_p->note, sizeof ret_p->note,
-                       "quic=block: a QUIC connection is refused at once, anything else passes");
-    if (ret_p->rc == RC_OK)
-        note_dns(c, q, ret_p);
 }

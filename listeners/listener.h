@@ -81,6 +81,9 @@ struct listener_type {
     enum rc (*plan)(const void *cfg, struct listener_plan *ret_p, struct diag *diag);
     /* What it has counted since start, in one line, for the log. NULL: it counts nothing. */
     const char *(*counters)(const struct listener *l, char *buf, size_t cap);
+    /* Why a packet to this address is dropped before any handler hears of it, in a word; NULL: it
+     * is not. NULL slot: nothing is dropped. */
+    const char *(*drops)(const void *cfg, const struct addr *dst);
     /* Only the tungo listener: what its handler talks to. */
     struct tungo *(*tungo)(struct listener *l);
 };

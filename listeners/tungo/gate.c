@@ -48,9 +48,10 @@ static bool v4_is_zero_net(const struct addr *a)
     return a->family == AF_INET && a->ip[0] == 0;
 }
 
-static enum gate_drop address_verdict(const struct gate_cfg *cfg, const struct packet *p)
+enum gate_drop gate_addresses(const struct gate_cfg *cfg, const struct addr *src,
+                              const struct addr *dst)
 {
-    const struct addr *s = &p->src, *d = &p->dst;
+    const struct addr *s = src, *d = dst;
 
     if (addr_is_multicast(d) || v4_is_broadcast(d))
         return DROP_MULTICAST;
@@ -264,7 +265,7 @@ enum gate_verdict gate_check(const struct gate_cfg *cfg, uint8_t *data, size_t n
 
     p->src = packet_src(data);
     p->dst = packet_dst(data);
-    why = address_verdict(cfg, p);
+    why = gate_addresses(cfg, &p->src, &p->dst);
     if (why != DROP_NONE)
         return drop(p, why);
     if (version == 4 && !cksum_ip4_ok(data))

@@ -50,6 +50,10 @@ struct gate_cfg {
     size_t n_own;
 };
 
+/* May a packet have these addresses? Ports don't count. A part of gate_check(). */
+enum gate_drop gate_addresses(const struct gate_cfg *cfg, const struct addr *src,
+                              const struct addr *dst);
+
 /* n bytes were read behind vh (NULL: the device has no virtio headers). ret_p is filled as far as
  * parsing went. */
 enum gate_verdict gate_check(const struct gate_cfg *cfg, uint8_t *data, size_t n,

@@ -89,6 +89,8 @@ enum rc plan_make(struct tungo *t, const struct sockopts *so, struct diag *diag)
 void plan_free(struct tungo *t);
 /* As listener_type.plan. */
 enum rc plan_tell(const void *cfg, struct listener_plan *ret_p, struct diag *diag);
+/* As listener_type.drops. */
+const char *plan_drops(const void *cfg, const struct addr *dst);
 
 /* counters.c: all that was counted, in one line. Returns buf. */
 const char *counters_format(const struct tungo *t, char *buf, size_t cap);

@@ -201,3 +201,14 @@ enum rc plan_tell(const void *cfg, struct listener_plan *ret_p, struct diag *dia
     free(t);
     return rc;
 }
+
+const char *plan_drops(const void *cfg, const struct addr *dst)
+{
+    static const uint8_t v4[4] = {192, 0, 2, 1}, v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+    const struct tungo_options *o = cfg;
+    struct gate_cfg gate = {.own = o->net.v, .n_own = o->net.n};
+    struct addr anybody = dst->family == AF_INET ? addr_v4(v4, 0) : addr_v6(v6, 0);
+    enum gate_drop why = gate_addresses(&gate, &anybody, dst);
+
+    return why == DROP_NONE ? NULL : gate_drop_name(why);
+}

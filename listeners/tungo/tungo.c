@@ -366,6 +366,7 @@ const struct listener_type listener_tungo = {
     .where = on_where,
     .device = on_device,
     .plan = plan_tell,
+    .drops = plan_drops,
     .counters = on_counters,
     .tungo = on_tungo,
 };

@@ -7,6 +7,9 @@
 # The table, the configuration and what ought to happen are in tests/tools/explained.py.
 . "$(dirname "$0")/lib.sh"
 tool=$here/tests/tools/explained.py
+TOOLS=${TOOLS:-$(dirname "$CGOST")/tools}
+[ -x "$TOOLS/quicflight" ] || make -s -C "$here" tools # of this variant by `make e2e`
+[ -x "$TOOLS/quicflight" ] || TOOLS=$here/build/tools
 python3 "$tool" hosts >"$work/hosts"
 python3 "$tool" config >"$work/all.json"
 net_up
@@ -37,7 +40,7 @@ devices=$(grep -c '"name": "tun[0-9]' "$work/all.json")
 all_up() { [ "$(ip -n "$C" -o -4 addr show | grep -c ' tun[0-9]')" = "$devices" ]; }
 wait_for "$devices devices" 20 all_up
 
-inside "$C" timeout 150 python3 "$tool" compare "$CGOST" "$work/all.json" "$work" >"$work/table" 2>"$work/table.err" || bad "the table: $(tail -n 1 "$work/table.err")"
+inside "$C" timeout 150 python3 "$tool" compare "$CGOST" "$work/all.json" "$work" "$TOOLS/quicflight" >"$work/table" 2>"$work/table.err" || bad "the table: $(tail -n 1 "$work/table.err")"
 while read -r verdict what; do
 	if [ "$verdict" = ok ]; then ok "$what"; else bad "$what"; fi
 done <"$work/table"
@@ -48,6 +51,7 @@ cat >"$work/one.yml" <<'END'
 services:
 - name: one
   addr: 127.0.0.1:1
+  admission: strangers
   handler: {type: socks5, chain: c}
   listener: {type: tcp}
   metadata: {interface: c0, so_mark: 7}
@@ -58,6 +62,8 @@ chains:
     bypass: names
     nodes:
     - {name: n, addr: 10.90.1.1:9001, bypass: nets, connector: {type: relay}, dialer: {type: tcp}}
+admissions:
+- {name: strangers, matchers: [192.0.2.7]}
 bypasses:
 - {name: names, matchers: [.inner.test]}
 - name: nets
@@ -67,14 +73,18 @@ END
 explain() { inside "$C" "$CGOST" explain -C "$work/one.yml" "$@" >"$work/said" 2>&1; }
 says() { check "$1" grep -q -- "$2" "$work/said"; }
 explain tcp a.inner.test:80
-says "a hop's rule: its place" 'bypass names, ".inner.test" (.*/one.yml:15:28)'
+says "a hop's rule: its place" 'bypass names, ".inner.test" (.*/one.yml:18:28)'
 says "direct: by which interface, with which mark" 'interface c0, mark 7'
 explain tcp 10.1.2.3:80
-says "a node's rule: its place" 'bypass nets, "10.0.0.0/8" (.*/one.yml:18:5)'
+says "a node's rule: its place" 'bypass nets, "10.0.0.0/8" (.*/one.yml:21:5)'
 says "what the kernel would do" 'leaves by c0 via 10.90.1.1'
 explain tcp example.com:443
 says "a hop is used" 'hop h  *used'
 says "the answer" 'result  *chain: n@10.90.1.1:9001; target example.com:443'
+explain tcp 10.1.2.3:80 --client 192.0.2.7
+says "a client that is not admitted" 'result  *refused: the client is not admitted'
+explain tcp 10.1.2.3:80 --client 192.0.2.8
+says "a client that is" 'admission  *passes'
 explain tcp example.com; same "no port: status" 2 $?
 explain icmp 10.1.2.3:80; same "no such network: status" 2 $?
 explain tcp 10.1.2.3:80 --service two; same "no such service: status" 2 $?

@@ -5,11 +5,11 @@
     explained.py addresses           prints the addresses that targets need
     explained.py hosts               prints the hosts file that all programs need
     explained.py serve READY         the target: TCP and UDP port 7777, answers the first bytes with the address that it sees
-    explained.py compare CGOST CONFIG LOGS   runs the table; one line "ok ..." or "FAIL ..." per case
+    explained.py compare CGOST CONFIG LOGS QUICFLIGHT   runs the table; one line "ok ..." or "FAIL ..." per case
 
 A service is PLACE-KIND-HOPS: where its rules are (service, hop1, hop2; node1, node2: the first node of a hop; all1, all2:
 all its nodes), black or white list, one or two hops. Hop 1 is A, else B; hop 2 is C, else D (fifo). tun-... are the same
-behind a TUN device, without (plain) or with sniffing (sniff; orig: the address is dialled). Each node leaves by an
+behind a TUN device, without (plain) or with sniffing (sniff: TCP and UDP; orig: TCP dials the address). Each node leaves by an
 address of its own, which the target tells; which node of hop 1 came before C or D is told by their logs (LOGS/C.log).
 """
 import json, os, re, select, socket, ssl, struct, subprocess, sys, time
@@ -57,7 +57,7 @@ def config():
         chains.append({"name": f"t{i}"})
         s = service("-".join(("tun", mode, *shape)), shape, chains[-1])
         s["addr"] = ":0"
-        sniff = {"sniffing": mode != "plain", "sniffing.override": mode == "sniff"}
+        sniff = {"sniffing": mode != "plain", "sniffing.udp": mode != "plain", "sniffing.override": mode == "sniff"}
         s["handler"].update(type="tungo", metadata={"udpTimeout": "300ms", **sniff})
         s["listener"].update(type="tungo", metadata={"name": f"tun{i}", "net": f"192.168.{100 + i}.1/24", "route": ",".join(a + "/32" for a in device(i))})
         services.append(s)
@@ -108,6 +108,10 @@ def cases():
             yield name, "tcp", other, "other.test", twin(shape, False), ("tun",)
             # the name alone counts where it was found
             yield name, "tcp", listed, "other.test", twin(shape, False), ("tun",)
+            # of UDP name and address count
+            yield name, "udp", other, "listed.test", twin(shape, True), ("tun",)
+            yield name, "udp", other, "other.test", twin(shape, False), ("tun",)
+            yield name, "udp", listed, "other.test", twin(shape, True), ("tun",)
         else:
             yield name, "tcp", other, "listed.test", twin(shape, False), ("tun",)
     yield "noudp", "tcp", OTHER, None, "S4", ("socks", 1090)
@@ -166,8 +170,10 @@ def ask_tcp(host, name, via):
         return s.makefile("rb").readline().decode().strip()
 
 
-def ask_udp(host, via, patience):
-    head, control, to = b"", None, (host, PORT)
+def ask_udp(host, name, via, patience):
+    head, control, to, said = b"", None, (host, PORT), b"who"
+    if name:
+        said = bytes.fromhex(subprocess.run([quicflight, name], capture_output=True, text=True, check=True).stdout.strip())
     if via[0] == "socks":
         control, to = socks(via[1], 3, "0.0.0.0", 0)
         to = ("127.0.0.1", to[1])
@@ -177,7 +183,7 @@ def ask_udp(host, via, patience):
         u.connect(to)
         end = time.monotonic() + patience
         while time.monotonic() < end:
-            u.send(head + b"who")
+            u.send(head + said)
             if select.select([u], [], [], min(1, patience))[0]:
                 return u.recv(2048).split(b"=")[-1].decode()
         return ""
@@ -188,7 +194,7 @@ def ask_udp(host, via, patience):
 
 def ask(net, host, name, via, patience):
     try:
-        return ask_tcp(host, name, via) if net == "tcp" else ask_udp(host, via, patience)
+        return ask_tcp(host, name, via) if net == "tcp" else ask_udp(host, name, via, patience)
     except OSError:
         return ""
 
@@ -239,7 +245,9 @@ def explained(cgost, path, net, host, name):
     return {s["service"]: (word.get(s["verdict"], lambda s: "no")(s), s["verdict"]) for s in json.loads(out.stdout)["services"]}
 
 
-def compare(cgost, path, folder):
+def compare(cgost, path, folder, tool):
+    global quicflight
+    quicflight = tool
     logs, answers = Logs(folder), {}
     for name, net, host, sni, want, via in cases():
         question = (net, host, sni)
