@@ -1,9 +1,11 @@
 /* app/names.c - see names.h. */
 #include "app/names.h"
+#include "chain/chain.h"
 #include "chain/hosts_table.h"
 #include "chain/nameserver.h"
 #include "configs/model.h"
 #include "core/log.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +103,35 @@ enum rc names_build(struct names *n, const struct config *cfg, struct diag *diag
     return rc;
 }
 
+/* Does a node of the chain need this list for its own address? Then neither ever gets one. */
+static const struct node *find_loop(const struct chain *c, const struct nameservers *list)
+{
+    for (int i = 0; i < c->n_hops; i++) {
+        const struct hop *h = c->hops[i];
+
+        for (int k = 0; k < h->n_nodes; k++)
+            if (h->nodes[k]->nameservers == list && target_is_name(&h->nodes[k]->target))
+                return h->nodes[k];
+    }
+    return NULL;
+}
+
+static void set_chain(struct nameserver *s, const struct conf_nameserver *c, struct chain *chain,
+                      const struct nameservers *list)
+{
+    const struct node *n = find_loop(chain, list);
+    char text[300];
+
+    s->chain = chain;
+    if (!n)
+        return;
+    snprintf(text, sizeof text,
+             "nameserver %.60s is asked by the chain whose node %.40s has its address from this "
+             "resolver: a loop. Give the node an IP address, hosts or another resolver",
+             s->text, n->name);
+    tell(LOG_ERROR, c, text);
+}
+
 void names_set_chains(struct names *n, struct chain *const *chains)
 {
     for (size_t i = 0; i < n->n_resolvers; i++) {
@@ -114,7 +145,8 @@ void names_set_chains(struct names *n, struct chain *const *chains)
             if (strcmp(s->text, c->servers[k].addr) != 0)
                 continue;
             if (c->servers[k].chain)
-                s->chain = chains[c->servers[k].chain - n->cfg->chains];
+                set_chain(s, &c->servers[k], chains[c->servers[k].chain - n->cfg->chains],
+                          n->resolvers[i]);
             at++;
         }
     }

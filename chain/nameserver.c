@@ -17,6 +17,8 @@ static const struct {
     {"dot", NAMESERVER_TLS, 853}, {"https", NAMESERVER_HTTPS, 443},
 };
 
+static const char HOSTNAME[] = "?hostname="; /* behind tls://host:port */
+
 struct nameservers *nameservers_new(void)
 {
     struct nameservers *s = calloc(1, sizeof(*s));
@@ -144,7 +146,10 @@ static enum rc parse(struct nameserver *s, const struct nameserver_cfg *cfg, str
         rest = cfg->addr;
     }
     s->scheme = schemes[known].scheme;
-    size_t host_len = strcspn(rest, "/");
+    size_t host_len = strcspn(rest, s->scheme == NAMESERVER_TLS ? "/?" : "/");
+    const char *hostname = cfg->hostname, *query = rest + host_len;
+    if (s->scheme == NAMESERVER_TLS && strncmp(query, HOSTNAME, strlen(HOSTNAME)) == 0)
+        hostname = query + strlen(HOSTNAME);
     char *host = strndup(rest, host_len);
     s->path = strdup(rest[host_len] != 0 ? rest + host_len : "/dns-query");
     s->text = strdup(cfg->addr);
@@ -160,7 +165,7 @@ static enum rc parse(struct nameserver *s, const struct nameserver_cfg *cfg, str
         return diag_set(diag, RC_INVALID, "nameserver \"%.80s\" is not [scheme://]host[:port]",
                         cfg->addr);
     return s->scheme == NAMESERVER_TLS || s->scheme == NAMESERVER_HTTPS
-               ? make_tls(s, cfg->hostname, diag)
+               ? make_tls(s, hostname, diag)
                : RC_OK;
 }
 

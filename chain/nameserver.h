@@ -20,7 +20,8 @@ enum nameserver_scheme { NAMESERVER_UDP, NAMESERVER_TCP, NAMESERVER_TLS, NAMESER
 enum { NAMESERVERS_MAX = 64, NAMESERVER_TIMEOUT_MS = 5000 };
 
 struct nameserver_cfg {
-    const char *addr; /* "[scheme://]host[:port][/path]"; an unknown scheme is udp */
+    const char *addr; /* "[scheme://]host[:port][/path]"; an unknown scheme is udp; ours:
+                         "tls://host?hostname=name" */
     const char
         *hostname;      /* of its certificate; NULL or "": tls is not verified, https by its host */
     int64_t ttl_ms;     /* 0: as the answers say; < 0: nothing is kept */
@@ -41,6 +42,7 @@ struct nameserver {
     bool prefer_ipv6, v4_only, v6_only;
     struct cidr subnet;
     uint64_t asked, failed, lies; /* lies: wrong id, question or source; ignored */
+    uint64_t failed_ms;           /* when it could not be asked; 0: it answered last */
     struct diag last;             /* the last failure: "tls://192.0.2.1: certificate ..." */
     bool over_tcp;                /* udp, but its chain carried no datagrams the last time */
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum {
+    LEFT_ALONE_MS = 10000,
     KEEP_MAX_S = 86400,
     KEEP_NO_MAX_S = 300 /* a no */
 };
@@ -23,6 +24,7 @@ struct question {
     resolver_set_fn *fn;
     void *arg;
     unsigned families, left; /* left: not yet asked of this server */
+    uint64_t asked;          /* of which servers it was the turn: bit i */
     int server;
     uint16_t type;
     bool refused;     /* some server said: no such name */
@@ -103,13 +105,22 @@ static void failed(struct question *q, enum rc rc, const char *why)
     q->why = why;
 }
 
+/* In order; but those that could not be reached a moment ago come last. */
 static bool next_server(struct question *q)
 {
-    while (++q->server < q->set->list->n) {
-        const struct nameserver *s = &q->set->list->v[q->server];
-        q->left = q->families & (s->v4_only ? FAMILY_V4 : s->v6_only ? FAMILY_V6 : ~0u);
-        if (q->left != 0)
-            return true;
+    uint64_t now = loop_now_ms(q->set->loop);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < q->set->list->n; i++) {
+            const struct nameserver *s = &q->set->list->v[i];
+            bool bad = s->failed_ms != 0 && now - s->failed_ms < LEFT_ALONE_MS;
+            if ((q->asked & UINT64_C(1) << i) != 0 || (pass == 0 && bad))
+                continue;
+            q->asked |= UINT64_C(1) << i;
+            q->server = i;
+            q->left = q->families & (s->v4_only ? FAMILY_V4 : s->v6_only ? FAMILY_V6 : ~0u);
+            if (q->left != 0)
+                return true;
+        }
     }
     return false;
 }
@@ -185,6 +196,7 @@ static void on_exchange(void *arg, enum rc rc, const uint8_t *answer, size_t n)
     uint32_t ttl_s = 0;
     const enum rc asked = rc;
     q->exchange = NULL;
+    s->failed_ms = rc == RC_OK ? 0 : loop_now_ms(q->set->loop);
     if (rc == RC_OK)
         rc = dns_parse(answer, n, &m);
     unsigned rcode = m.flags & DNS_RCODE;
@@ -222,7 +234,6 @@ void resolver_set_ask(struct resolver_set *s, const char *name, unsigned familie
                            .fn = fn,
                            .arg = arg,
                            .families = families,
-                           .server = -1,
                            .all_refused = true,
                            .no_s = KEEP_NO_MAX_S};
     memcpy(q->name, name, strlen(name) + 1);

@@ -1,5 +1,6 @@
-/* chain/resolver_set.h - names to addresses by the nameservers of a `resolvers` entry: in order,
- * until one gives addresses; the preferred family first. gost-config.md 3.12. Used by
+/* chain/resolver_set.h - names to addresses by the nameservers of a `resolvers` entry: in order
+ * (those that did not answer in the last 10 s after the others), until one gives addresses; the
+ * preferred family first. gost-config.md 3.12. Used by
  * chain/resolver.c, which keeps the answers and joins equal questions.
  *
  * A server that is silent or fails costs one of its timeouts; one that says no (any code but

@@ -12,17 +12,18 @@
 #include "chain/router.h"
 #include "core/log.h"
 #include "handlers/dnsclient.h"
+#include "handlers/dnsupstreams.h"
 #include "handlers/handler.h"
 #include "handlers/types.h"
 #include "listeners/listener.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     HOSTS_TTL_S = 3600,
     HOSTS_ADDRS_MAX = 16,
-    TRIES_MAX = 3, /* upstreams for one question */
+    TRIES_MAX = 3,   /* upstreams for one question */
+    HURRY_MS = 1500, /* silence after which the next one is asked, too */
     OPEN_MAX = 4096,
     IDLE_MS = 15000,
     BIT_DNSSEC = 0x10000 /* beside the flags of the head */
@@ -84,39 +85,52 @@ struct dns_front {
     bool silent; /* no upstream answered the last question: told once */
 };
 
+struct question;
+struct attempt {
+    struct question *question;
+    struct exchange *exchange; /* NULL: over */
+    int picked;
+};
+
 struct question {
     struct list link; /* of its client */
     struct dns_front *front;
     struct dns_client *client;
-    struct exchange *exchange;
-    int picked, tries;
+    struct attempt tries[TRIES_MAX];
+    int n_tries, n_open;
+    struct timer hurry; /* the next upstream is asked beside one that is silent */
     uint32_t bits;
-    bool keep;        /* the answer is the same for everybody */
-    size_t max_bytes; /* that the client takes */
+    bool keep;            /* the answer is the same for everybody */
+    struct dns_edns edns; /* the client's */
+    size_t max_bytes;     /* that the client takes */
     struct dns_msg msg;
     size_t n;
     uint8_t query[];
 };
 
 static void ask(struct question *q);
+static bool may_ask_more(const struct question *q);
 
 /* ---------------------------------------------------------------- answers */
 
-static void send_answer(struct dns_client *c, uint8_t *answer, size_t n, size_t max_bytes)
+static void send_answer(struct dns_client *c, uint8_t *answer, size_t n, size_t max_bytes,
+                        const struct dns_edns *edns)
 {
     struct dns_msg m;
     if (n > max_bytes && dns_parse(answer, n, &m) == RC_OK)
-        n = dns_truncate(answer, &m);
+        n = dns_add_opt(answer, dns_truncate(answer, &m), n, edns);
     dns_client_answer(c, answer, n);
 }
 
 static void say(struct dns_client *c, const uint8_t *query, const struct dns_msg *msg,
-                enum dns_rcode rcode, const struct addr *v, int n, size_t max_bytes)
+                enum dns_rcode rcode, const struct addr *v, int n, const struct dns_edns *edns)
 {
-    uint8_t buf[DNS_HEAD_BYTES + DNS_NAME_WIRE_MAX + 4 + HOSTS_ADDRS_MAX * 28];
+    uint8_t buf[DNS_HEAD_BYTES + DNS_NAME_WIRE_MAX + 4 + HOSTS_ADDRS_MAX * 28 + 16];
     size_t len;
-    if (dns_format_answer(query, msg, rcode, v, n, HOSTS_TTL_S, buf, sizeof(buf), &len) == RC_OK)
-        send_answer(c, buf, len, max_bytes);
+    if (dns_format_answer(query, msg, rcode, v, n, HOSTS_TTL_S, buf, sizeof(buf), &len) != RC_OK)
+        return;
+    len = dns_add_opt(buf, len, sizeof(buf), edns);
+    send_answer(c, buf, len, c->stream != NULL ? DNS_MESSAGE_MAX : edns->udp_bytes, edns);
 }
 
 /* To a message without a question that could be echoed. */
@@ -129,7 +143,9 @@ static void say_malformed(struct dns_client *c, const uint8_t *query)
 static void question_end(struct question *q)
 {
     struct dns_client *c = q->client;
-    exchange_cancel(q->exchange);
+    for (int i = 0; i < q->n_tries; i++)
+        exchange_cancel(q->tries[i].exchange);
+    timer_stop(&q->hurry);
     list_remove(&q->link);
     c->n_questions--;
     q->front->open--;
@@ -161,9 +177,9 @@ static void keep(struct question *q, const uint8_t *answer, size_t n)
     answers_put(f->answers, &key, loop_now_ms(f->setup.loop), answer, n, keep_ms);
 }
 
-static void tell_silence(struct dns_front *f, const struct question *q, enum rc rc)
+static void tell_silence(struct dns_front *f, int picked, enum rc rc)
 {
-    const struct nameserver *s = q->picked >= 0 ? &f->upstreams->v[q->picked] : NULL;
+    const struct nameserver *s = picked >= 0 ? &f->upstreams->v[picked] : NULL;
     log_write(f->silent ? LOG_DEBUG : LOG_WARN,
               (struct log_field[]){F_STR("kind", "handler"), F_STR("service", f->setup.service),
                                    F_STR("handler", "dns"), LOG_END},
@@ -172,11 +188,11 @@ static void tell_silence(struct dns_front *f, const struct question *q, enum rc 
     f->silent = true;
 }
 
-static void give_up(struct question *q, enum rc rc)
+static void give_up(struct question *q, int picked, enum rc rc)
 {
     struct dns_client *c = q->client;
-    tell_silence(q->front, q, rc);
-    say(c, q->query, &q->msg, DNS_SERVFAIL, NULL, 0, q->max_bytes);
+    tell_silence(q->front, picked, rc);
+    say(c, q->query, &q->msg, DNS_SERVFAIL, NULL, 0, &q->edns);
     if (c->over) /* the question went with it */
         return;
     question_end(q);
@@ -185,23 +201,25 @@ static void give_up(struct question *q, enum rc rc)
 
 static void on_exchange(void *arg, enum rc rc, const uint8_t *answer, size_t n)
 {
-    struct question *q = arg;
+    struct attempt *t = arg;
+    struct question *q = t->question;
     struct dns_client *c = q->client;
     uint8_t *copy;
-    q->exchange = NULL;
-    forwarder_mark(q->front->forwarder, q->picked, rc == RC_OK);
+    t->exchange = NULL;
+    q->n_open--;
+    forwarder_mark(q->front->forwarder, t->picked, rc == RC_OK);
     copy = rc == RC_OK ? malloc(n) : NULL;
     if (copy == NULL) {
-        if (rc != RC_OK && q->tries < TRIES_MAX && q->tries < q->front->upstreams->n)
+        if (may_ask_more(q))
             ask(q);
-        else
-            give_up(q, rc != RC_OK ? rc : RC_NOMEM);
+        else if (q->n_open == 0)
+            give_up(q, t->picked, rc != RC_OK ? rc : RC_NOMEM);
         return;
     }
     q->front->silent = false;
     memcpy(copy, answer, n);
     keep(q, copy, n);
-    send_answer(c, copy, n, q->max_bytes);
+    send_answer(c, copy, n, q->max_bytes, &q->edns);
     free(copy);
     if (c->over)
         return;
@@ -209,32 +227,48 @@ static void on_exchange(void *arg, enum rc rc, const uint8_t *answer, size_t n)
     dns_client_look(c);
 }
 
+static void on_hurry(struct timer *timer)
+{
+    struct question *q = LIST_OWNER(timer, struct question, hurry);
+    forwarder_mark(q->front->forwarder, q->tries[q->n_tries - 1].picked, false);
+    ask(q);
+}
+
+static bool may_ask_more(const struct question *q)
+{
+    return q->n_tries < TRIES_MAX && q->n_tries < q->front->upstreams->n;
+}
+
 static void ask(struct question *q)
 {
     struct dns_front *f = q->front;
     struct target unused, asked;
+    struct attempt *t = &q->tries[q->n_tries++];
     bool is_name = target_set_host(&asked, q->msg.name, strlen(q->msg.name), 0);
-    q->tries++;
-    q->picked = forwarder_pick_for(f->forwarder, &q->client->peer,
+    *t = (struct attempt){.question = q};
+    t->picked = forwarder_pick_for(f->forwarder, &q->client->peer,
                                    q->client->stream != NULL ? "tcp" : "udp",
                                    is_name ? &asked : NULL, &unused);
-    if (q->picked >= 0)
-        q->exchange = exchange_new(&(struct exchange_cfg){.loop = f->setup.loop,
+    if (t->picked >= 0)
+        t->exchange = exchange_new(&(struct exchange_cfg){.loop = f->setup.loop,
                                                           .list = f->upstreams,
-                                                          .server = q->picked,
+                                                          .server = t->picked,
                                                           .router = f->setup.router,
                                                           .query = q->query,
                                                           .n = q->n},
-                                   on_exchange, q);
-    if (q->exchange == NULL)
-        give_up(q, q->picked < 0 ? RC_DENIED : RC_NOMEM);
+                                   on_exchange, t);
+    q->n_open += t->exchange != NULL;
+    if (q->n_open == 0)
+        give_up(q, t->picked, t->picked < 0 ? RC_DENIED : RC_NOMEM);
+    else if (may_ask_more(q)) /* without memory it waits for the deadlines */
+        (void)timer_start(&q->hurry, HURRY_MS);
 }
 
 /* ---------------------------------------------------------------- questions */
 
 /* What is answered here. */
 static bool answer_here(struct dns_front *f, struct dns_client *c, const uint8_t *query,
-                        const struct dns_msg *m, size_t max_bytes)
+                        const struct dns_msg *m, const struct dns_edns *edns)
 {
     struct addr v[HOSTS_ADDRS_MAX];
     struct target t = {.addr = {.port = 53}};
@@ -243,7 +277,7 @@ static bool answer_here(struct dns_front *f, struct dns_client *c, const uint8_t
     bool is_name = target_set_host(&t, m->name, strlen(m->name), 53) && target_is_name(&t);
     if (is_name && s->bypassed != NULL &&
         s->bypassed(s->bypassed_arg, c->stream != NULL ? "tcp" : "udp", &t)) {
-        say(c, query, m, DNS_NOERROR, NULL, 0, max_bytes);
+        say(c, query, m, DNS_NOERROR, NULL, 0, edns);
         return true;
     }
     if (family != 0 && m->class == DNS_CLASS_IN)
@@ -251,18 +285,18 @@ static bool answer_here(struct dns_front *f, struct dns_client *c, const uint8_t
     for (int i = 0; i < n; i++)
         found += v[i].family == family;
     if (found > 0)
-        say(c, query, m, DNS_NOERROR, v, n, max_bytes);
+        say(c, query, m, DNS_NOERROR, v, n, edns);
     return found > 0;
 }
 
 static bool answer_kept(struct dns_front *f, struct dns_client *c, const uint8_t *query,
-                        const struct answer_key *key, size_t max_bytes)
+                        const struct answer_key *key, size_t max_bytes, const struct dns_edns *edns)
 {
     uint8_t buf[ANSWER_MAX_BYTES];
     size_t n;
     if (!answers_get(f->answers, key, query, loop_now_ms(f->setup.loop), buf, sizeof(buf), &n))
         return false;
-    send_answer(c, buf, n, max_bytes);
+    send_answer(c, buf, n, max_bytes, edns);
     return true;
 }
 
@@ -279,31 +313,32 @@ static void on_question(void *arg, struct dns_client *c, const uint8_t *query, s
     }
     size_t max_bytes = c->stream != NULL ? DNS_MESSAGE_MAX : edns.udp_bytes;
     if ((m.flags & DNS_OPCODE) != 0 || m.n_questions != 1) {
-        say(c, query, &m, (m.flags & DNS_OPCODE) != 0 ? DNS_NOTIMP : DNS_FORMERR, NULL, 0,
-            max_bytes);
+        say(c, query, &m, (m.flags & DNS_OPCODE) != 0 ? DNS_NOTIMP : DNS_FORMERR, NULL, 0, &edns);
         return;
     }
     struct answer_key key = {&m, m.flags | (edns.present ? BIT_DNSSEC << 1 : 0u) |
                                      (edns.dnssec ? BIT_DNSSEC : 0u)};
     bool same_for_all = edns.subnet.net.family == 0;
-    if (answer_here(f, c, query, &m, max_bytes) ||
-        (same_for_all && answer_kept(f, c, query, &key, max_bytes)))
+    if (answer_here(f, c, query, &m, &edns) ||
+        (same_for_all && answer_kept(f, c, query, &key, max_bytes, &edns)))
         return;
     struct question *q = f->open < OPEN_MAX ? malloc(sizeof(*q) + n) : NULL;
     if (q == NULL) {
-        say(c, query, &m, DNS_SERVFAIL, NULL, 0, max_bytes);
+        say(c, query, &m, DNS_SERVFAIL, NULL, 0, &edns);
         return;
     }
     *q = (struct question){.front = f,
                            .client = c,
                            .bits = key.bits,
                            .keep = same_for_all,
+                           .edns = edns,
                            .max_bytes = max_bytes,
                            .msg = m,
                            .n = n};
     memcpy(q->query, query, n);
     if (same_for_all) /* cookies and the like are the client's with us */
         q->n = dns_drop_options(q->query, n, &m);
+    timer_init(f->setup.loop, &q->hurry, on_hurry);
     list_init(&q->link);
     list_append(&c->questions, &q->link);
     c->n_questions++;
@@ -312,64 +347,6 @@ static void on_question(void *arg, struct dns_client *c, const uint8_t *query, s
 }
 
 /* ---------------------------------------------------------------- life */
-
-static enum rc add_upstream(struct dns_front *f, const char *text, struct diag *diag)
-{
-    struct target place = {.name = ""};
-    struct nameserver_cfg cfg = {
-        .addr = text, .ttl_ms = f->cfg->ttl_ms, .timeout_ms = f->cfg->timeout_ms};
-    enum rc rc = nameservers_add(f->upstreams, &cfg, diag);
-    if (rc == RC_OK && f->own != NULL && forwarder_add(f->own, text, &place) != RC_OK)
-        return diag_set(diag, RC_NOMEM, "no memory");
-    if (rc == RC_OK && !nameserver_is_checked(&f->upstreams->v[f->upstreams->n - 1]))
-        log_write(LOG_WARN,
-                  (struct log_field[]){F_STR("kind", "handler"), F_STR("service", f->setup.service),
-                                       LOG_END},
-                  "upstream %s: nobody checks that it is the right one", text);
-    return rc;
-}
-
-static enum rc add_forwarded(struct dns_front *f, struct diag *diag)
-{
-    struct target t;
-    char text[TARGET_TEXT_MAX];
-    enum rc rc = RC_OK;
-    for (int i = 0; rc == RC_OK && forwarder_target(f->forwarder, i, &t); i++)
-        rc = add_upstream(
-            f, strstr(t.name, "://") != NULL ? t.name : target_format(&t, text, sizeof(text)),
-            diag);
-    return rc;
-}
-
-static enum rc add_machine(struct dns_front *f, struct diag *diag)
-{
-    FILE *file = fopen("/etc/resolv.conf", "re");
-    char line[512], text[ADDR_TEXT_MAX];
-    struct addr a;
-    enum rc rc = RC_OK;
-    while (file != NULL && rc == RC_OK && fgets(line, sizeof(line), file) != NULL) {
-        char *rest = NULL, *word = strtok_r(line, " \t\r\n", &rest);
-        if (word == NULL || strcmp(word, "nameserver") != 0 ||
-            (word = strtok_r(NULL, " \t\r\n", &rest)) == NULL ||
-            !addr_parse_ip(word, strlen(word), &a))
-            continue;
-        a.port = 53;
-        rc = add_upstream(f, addr_format(&a, text, sizeof(text)), diag);
-    }
-    if (file != NULL)
-        (void)fclose(file);
-    return rc == RC_OK && f->upstreams->n == 0 ? add_upstream(f, "127.0.0.1:53", diag) : rc;
-}
-
-static void on_news(void *arg, const struct nameserver *s, enum nameserver_news news)
-{
-    const struct dns_front *f = arg;
-    char text[240];
-    log_write(LOG_WARN,
-              (struct log_field[]){F_STR("kind", "handler"), F_STR("service", f->setup.service),
-                                   F_STR("handler", "dns"), LOG_END},
-              "%s", nameserver_news_text(s, news, text, sizeof(text)));
-}
 
 static enum rc init(struct handler *h, const struct handler_setup *setup, struct diag *diag)
 {
@@ -386,21 +363,14 @@ static enum rc init(struct handler *h, const struct handler_setup *setup, struct
         .gone = on_gone,
         .arg = f};
     dns_clients_init(&f->clients);
-    f->upstreams = nameservers_new();
     f->answers = answers_new();
-    if (setup->forwarder == NULL)
-        f->own = forwarder_new(setup->loop, &(struct selector_cfg){.strategy = SELECT_ROUND});
-    f->forwarder = f->own != NULL ? f->own : setup->forwarder;
-    if (f->upstreams == NULL || f->answers == NULL || f->forwarder == NULL)
+    if (f->answers == NULL)
         return diag_set(diag, RC_NOMEM, "no memory");
-    f->upstreams->tell = on_news;
-    f->upstreams->tell_arg = f;
-    if (setup->forwarder != NULL)
-        return add_forwarded(f, diag);
-    enum rc rc = RC_OK;
-    for (size_t i = 0; i < f->cfg->dns.n && rc == RC_OK; i++)
-        rc = add_upstream(f, f->cfg->dns.v[i], diag);
-    return rc == RC_OK && f->upstreams->n == 0 ? add_machine(f, diag) : rc;
+    struct dns_upstreams_cfg cfg = {
+        .dns = &f->cfg->dns, .ttl_ms = f->cfg->ttl_ms, .timeout_ms = f->cfg->timeout_ms};
+    enum rc rc = dns_upstreams_new(&f->setup, &cfg, &f->upstreams, &f->own, diag);
+    f->forwarder = f->own != NULL ? f->own : setup->forwarder;
+    return rc;
 }
 
 static void serve(struct handler *h, struct stream *s, const struct client_info *info)
@@ -420,8 +390,6 @@ static void done(struct handler *h)
     if (f == NULL)
         return;
     dns_clients_done(&f->clients);
-    if (f->upstreams != NULL)
-        f->upstreams->tell = NULL;
     nameservers_unref(f->upstreams);
     answers_free(f->answers);
     forwarder_free(f->own);

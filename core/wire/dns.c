@@ -385,6 +385,19 @@ size_t dns_drop_options(void *buf, size_t len, const struct dns_msg *msg)
     return len - n;
 }
 
+size_t dns_add_opt(void *buf, size_t len, size_t cap, const struct dns_edns *asked)
+{
+    uint8_t *p = buf;
+    uint8_t opt[11] = {0, 0, DNS_OPT, DNS_UDP_BYTES >> 8, DNS_UDP_BYTES & 0xff};
+    if (!asked->present || len < DNS_HEAD_BYTES || p[10] != 0 || p[11] != 0 ||
+        cap - len < sizeof(opt))
+        return len;
+    opt[7] = asked->dnssec ? EDNS_DO >> 8 : 0;
+    memcpy(p + len, opt, sizeof(opt));
+    p[11] = 1;
+    return len + sizeof(opt);
+}
+
 size_t dns_truncate(void *buf, const struct dns_msg *msg)
 {
     uint8_t *p = buf;

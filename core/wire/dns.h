@@ -132,6 +132,9 @@ enum rc dns_change_ttls(void *buf, size_t len, const struct dns_msg *msg, enum d
  * section 6.1.1). Returns the new length; len when there are none, or when the message is signed
  * (TSIG). */
 size_t dns_drop_options(void *buf, size_t len, const struct dns_msg *msg);
+/* An OPT record for an answer of ours to somebody who sent one (RFC 6891 section 6.1.1): appended
+ * where there is none and room is. Returns the new length. */
+size_t dns_add_opt(void *buf, size_t len, size_t cap, const struct dns_edns *asked);
 /* Leaves head and first question, with TC set. Returns the new length. */
 size_t dns_truncate(void *buf, const struct dns_msg *msg);
 

@@ -65,6 +65,8 @@ if [ -n "$unbound" ]; then
 	start unbound "$T" env "LD_LIBRARY_PATH=$(echo "$here"/build/strangers/usr/lib/*-linux-gnu*)" "$unbound" -d -p -c unbound.conf
 	wait_for "unbound" 10 listens "$T" 853
 fi
+start silence "$T" socat -u UDP4-RECV:5998,bind=$N /dev/null
+echo "nameserver $N" >resolv.conf
 start micro "$S" microsocks -i 0.0.0.0 -p 9005
 cgost server "$S" -L relay://:9001?bind=true -L socks4://:9004
 for p in 9001 9004 9005; do wait_for "port $p" 10 listens "$S" $p; done
@@ -201,7 +203,26 @@ if [ -n "$unbound" ]; then
 else
 	echo "unbound is not here: its checks are not run"
 fi
+# a nameserver by a chain that needs it for its node
+resolver "udp://$N" 'chain: relay'
+down "$pid_client"
+sed "s/{name: n, addr: \"$SERVER:9001\"/{name: n, resolver: r, addr: \"relay.test:9001\"/" resolver.yaml >loop.yaml
+up client 1080 -C loop.yaml
+check "a loop of resolver and chain is told" grep -q 'loop.yaml:.*: a loop' client.log
+down "$pid_client"
 same "no question left without its mark" 0 "$(packets bare)"
+
+# --- the machine's own resolver: the name of a node and of a direct target
+for way in "-L socks5://127.0.0.1:1080?interface=c0&so_mark=100" \
+	"-L socks5://127.0.0.1:1080 -F relay://relay.test:9001?interface=c0&so_mark=100"; do
+	start client "$C" sh -c 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"' sh "$work/resolv.conf" "$CGOST" $way
+	mine="$mine $pid"
+	wait_for "client" 10 listens "$C" 1080
+	case $way in *-F*) page "$TARGET" ;; *) page web.test ;; esac >page.out
+	check "resolv.conf: $(case $way in *-F*) echo a node ;; *) echo a direct target ;; esac)" grep -q ' from ' page.out
+	marked_more "... asked"
+	down "$pid_client"
+done
 
 # --- by a chain
 for c in relay streams micro; do
@@ -246,6 +267,7 @@ has() { # what WORDS dig-arguments...
 up client 5300 -L "dns://127.0.0.1:5300?dns=$N" -L "dns://127.0.0.1:5300?mode=tcp&dns=udp://$N" \
 	-L "dns+dns://127.0.0.1:8530?mode=tls&dns=tcp://$N&cert=$work/ns.pem&key=$work/ns.key" \
 	-L "dns://127.0.0.1:5301?mode=tcp&dns=udp://$N:5999,udp://$N" -L "dns://127.0.0.1:5302?mode=tcp&dns=udp://$N:5999&timeout=2s" \
+	-L "dns://127.0.0.1:5305?mode=tcp&dns=udp://$N:5998,udp://$N" \
 	-L "dns://127.0.0.1:5303?mode=tcp&dns=udp://$N&bypass=web.test&hosts=my.test:192.0.2.9"
 fds=$(fds "$pid_client")
 same "dns over udp: A" "$TARGET " "$(short web.test)"
@@ -266,12 +288,16 @@ has "NXDOMAIN is passed on" 'status: NXDOMAIN' nothere.test
 has "an answer too long for who asks is cut" 'flags:[a-z ]* tc' +ignore +noedns +bufsize=0 TXT big.test
 has "... and whole over TCP" '0{199}8' +noedns TXT big.test
 port=5301 has "an upstream that is dead is stepped over" 'status: NOERROR' -p 5301 +tcp web.test
+since=$(date +%s%N)
+has "an upstream that is silent holds nobody up" 'status: NOERROR' -p 5305 +tcp web.test AAAA
+[ $((($(date +%s%N) - since) / 1000000)) -lt 3000 ] && ok "... the next one is asked beside it" || bad "a silent upstream cost $((($(date +%s%N) - since) / 1000000)) ms"
 since=$(date +%s)
 has "all upstreams dead: SERVFAIL" 'status: SERVFAIL' -p 5302 +tcp web.test
 [ $(($(date +%s) - since)) -le 4 ] && ok "... in time" || bad "SERVFAIL took $(($(date +%s) - since)) s"
 check "... and the log says which and why" grep -q "no upstream answers.*$N:5999: .*refused" client.log
 has "the service's bypass: no answer, no error" 'status: NOERROR.*ANSWER: 0|ANSWER: 0' -p 5303 +tcp web.test
 has "hosts of the service" '192\.0\.2\.9' -p 5303 +tcp my.test
+has "EDNS is answered by EDNS" 'EDNS: version: 0' -p 5303 +tcp my.test
 fds_back client "$pid_client" "$fds" 20
 down "$pid_client"
 inside "$C" nft reset counters >/dev/null

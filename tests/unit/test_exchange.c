@@ -539,6 +539,15 @@ START_TEST(test_the_next_server)
     ck_assert_int_eq(resolve("b.test", FAMILY_V4 | FAMILY_V6), RC_OK);
     ck_assert_str_eq(first(), "198.51.100.2");
     ck_assert_uint_lt(loop_now_ms(loop) - from, 550);
+    int asked = peer.asked_udp; /* for a while it is asked last */
+    ck_assert_int_eq(resolve("4.test", FAMILY_V4), RC_OK);
+    ck_assert_str_eq(first(), "198.51.100.2");
+    ck_assert_int_eq(peer.asked_udp, asked);
+    peer.answer = answer_by_name;
+    ck_assert_int_eq(resolve("b.test", FAMILY_V6), RC_OK); /* the other one has none */
+    ck_assert_str_eq(first(), "2001:db8::1");
+    ck_assert_int_eq(resolve("b.test", FAMILY_V4), RC_OK); /* it is back */
+    ck_assert_str_eq(first(), "192.0.2.1");
     peer_stop(&second);
     stop();
 }

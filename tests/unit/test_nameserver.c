@@ -86,8 +86,11 @@ START_TEST(test_who_is_checked)
     ck_assert(!nameserver_is_checked(&list->v[1]));
     ck_assert_int_eq(add("tls://192.0.2.1", "dns.example", &diag), RC_OK);
     ck_assert(nameserver_is_checked(&list->v[2]));
-    ck_assert_int_eq(add("https://192.0.2.1", NULL, &diag), RC_OK);
+    ck_assert_int_eq(add("tls://192.0.2.1?hostname=dns.example", NULL, &diag), RC_OK);
     ck_assert(nameserver_is_checked(&list->v[3]));
+    ck_assert_uint_eq(list->v[3].target.addr.port, 853);
+    ck_assert_int_eq(add("https://192.0.2.1", NULL, &diag), RC_OK);
+    ck_assert(nameserver_is_checked(&list->v[4]));
     nameservers_unref(list);
 }
 END_TEST
