@@ -44,7 +44,9 @@ static int socket_in(const char *netns, int family, int type, struct diag *diag)
         errno = ENETUNREACH; /* until it is there nothing leaves by it */
         return -1;
     }
-    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int protocol = type != OS_PING ? 0 : family == AF_INET6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+    int kind = type == OS_PING ? SOCK_DGRAM : type;
+    int fd = socket(family, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     if (fd < 0)
         diag_errno(diag, errno, "socket");
     int keep = errno;

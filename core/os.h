@@ -31,8 +31,9 @@ enum rc os_bind_choices(const struct sockopts *so, const struct addr *to, struct
                         int cap, int *ret_n, struct diag *diag);
 
 /* A socket bound and marked as asked, for a connection to `to`. Device binding is skipped when the
- * destination is not global unicast. type: SOCK_STREAM or SOCK_DGRAM. choice NULL: only the mark.
- */
+ * destination is not global unicast. type: SOCK_STREAM, SOCK_DGRAM or OS_PING (echo requests
+ * without privilege, icmp(7)). choice NULL: only the mark. */
+enum { OS_PING = 64 };
 enum rc os_socket_for(int type, const struct addr *to, const struct sockopts *so,
                       const struct bind_choice *choice, int *ret_fd, struct diag *diag);
 

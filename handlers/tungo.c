@@ -96,7 +96,8 @@ static enum rc tungo_handler_init(struct handler *handler, const struct handler_
                               .on_udp = tun_on_udp,
                               .on_udp_open = tun_on_udp_open,
                               .on_udp_gone = tun_on_udp_gone,
-                              .on_udp_more = tun_on_udp_more};
+                              .on_udp_more = tun_on_udp_more,
+                              .on_echo = tun_on_echo};
     struct tungo_cfg tc;
     enum rc rc;
 

@@ -102,6 +102,8 @@ enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst,
                    size_t n, struct tungo_udp_route *ret_route);
 enum rc tun_on_udp_more(void *arg, const struct addr *client, const struct addr *dst,
                         const struct slice *v, int n, bool last, struct tungo_udp_route *ret_route);
+enum rc tun_on_echo(void *arg, const struct addr *client, const struct addr *dst,
+                    const struct sockopts **ret_so);
 void tun_on_udp_open(void *arg, struct udp_dest *ud, const struct tungo_udp_route *route,
                      const struct addr *client, const struct addr *dst);
 void tun_on_udp_gone(void *arg, struct udp_dest *ud, uint64_t up_bytes, uint64_t down_bytes);

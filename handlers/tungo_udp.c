@@ -97,6 +97,33 @@ enum rc tun_on_udp(void *arg, const struct addr *client, const struct addr *dst,
     return tun_on_udp_more(h, client, dst, &first, 1, false, ret_route);
 }
 
+enum rc tun_on_echo(void *arg, const struct addr *client, const struct addr *dst,
+                    const struct sockopts **ret_so)
+{
+    struct tun_handler *h = arg;
+    struct sniffed found = {.proto = SNIFF_UNKNOWN};
+    struct udp_route route = {0};
+    struct target original, name;
+    struct handler_plan plan;
+
+    if (!tun_is_admitted(h, client))
+        return RC_DENIED;
+    enum tungodns_known known = tungodns_name(h->dns, client, dst, &name);
+    if (known == KNOWN_FAKE) /* nobody but us has that address */
+        return RC_AGAIN;
+    target_from_addr(&original, dst);
+    tun_plan_udp(known, &name, &found, &original, &plan);
+    if (plan.rc != RC_OK)
+        return RC_UNREACH_HOST;
+    if (tun_is_bypassed(h, "udp", &plan.rule))
+        return RC_DENIED;
+    /* datagrams go the same way; a chain carries no pings */
+    if (router_udp_route(h->setup.router, &plan.seen, &route, NULL) != RC_OK || route.id != 0)
+        return RC_DENIED;
+    *ret_so = router_sockopts(h->setup.router);
+    return RC_OK;
+}
+
 static void on_dgram(void *arg, struct dgram *d, const struct dial_result *res)
 {
     struct tun_conn *c = arg;

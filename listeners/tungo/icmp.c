@@ -32,9 +32,10 @@ enum { QUOTE4_MAX = 576 - IP4_HEADER_BYTES - ICMP_HEADER_BYTES };
 
 /* --- echo */
 
-static bool is_echo(const struct packet *p, bool v6)
+bool icmp_is_echo(const struct packet *p)
 {
     const uint8_t *h = p->ip + p->l4;
+    bool v6 = packet_version(p->ip) == 6;
 
     return h[ICMP_AT_TYPE] == (v6 ? TYPE6_ECHO : TYPE4_ECHO) && h[ICMP_AT_CODE] == 0;
 }
@@ -45,7 +46,7 @@ bool icmp_echo_answer(struct packet *p)
     size_t n = p->bytes - p->l4;
     size_t header = v6 ? IP6_HEADER_BYTES : IP4_HEADER_BYTES;
 
-    if (!is_echo(p, v6) || addr_is_wildcard(&p->src) || addr_is_multicast(&p->src))
+    if (!icmp_is_echo(p) || addr_is_wildcard(&p->src) || addr_is_multicast(&p->src))
         return false;
     /* options and extension headers of the request are not sent back: the header moves up */
     uint8_t *ip = p->ip + p->l4 - header;
@@ -243,7 +244,7 @@ void icmp_init(struct icmp *ic, struct tungo *t)
 
 bool icmp_packet(struct icmp *ic, struct packet *p)
 {
-    if (!is_echo(p, packet_version(p->ip) == 6))
+    if (!icmp_is_echo(p))
         return false;
     if (ic->block || !icmp_echo_answer(p))
         return true;

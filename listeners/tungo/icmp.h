@@ -21,6 +21,7 @@ struct tungo;
 
 enum { ICMP_ERROR_BYTES = 1280, ICMP_BURST = 100, ICMP_PER_SECOND = 200 };
 
+bool icmp_is_echo(const struct packet *p); /* a request; p is GATE_ICMP */
 /* Turns the echo request in p (GATE_ICMP) into its answer, in place. false: it is none, or its
  * answer would go to nobody. The packet is p->ip, p->bytes long, checksums complete. */
 bool icmp_echo_answer(struct packet *p);

@@ -1,7 +1,9 @@
 /* listeners/tungo/inlet.c - where one packet of the device goes: gate, then TCP, UDP, ICMP or
  * reassembly. See inside.h.
  */
+#include "core/log.h"
 #include "core/wire/ip.h"
+#include "listeners/tungo/echo.h"
 #include "listeners/tungo/fragment.h"
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netstack.h"
@@ -35,10 +37,41 @@ static void on_tcp(struct tungo *t, struct packet *p, struct rxbuf *b)
     netstack_packet(t->net, p, b);
 }
 
+/* Whether a ping leaves is the handler's word; what can't be told from afar is not made up here. */
+static void on_echo(struct tungo *t, struct packet *p)
+{
+    const struct sockopts *so = NULL;
+    struct diag diag = {.rc = RC_OK};
+    enum rc rc = RC_AGAIN;
+
+    if (t->started && t->events.on_echo)
+        rc = t->events.on_echo(t->events.arg, &p->src, &p->dst, &so);
+    if (rc == RC_AGAIN) {
+        (void)icmp_packet(&t->icmp, p);
+        return;
+    }
+    if (rc == RC_OK)
+        rc = echo_forward(t->echo, p, so, &diag);
+    if (rc == RC_SYS && !t->told_no_ping) {
+        t->told_no_ping = true;
+        log_warn("%s: icmp=forward: %s; pings are refused until this process may send them (sysctl "
+                 "net.ipv4.ping_group_range)",
+                 t->service, diag.text);
+    }
+    if (rc == RC_SYS)
+        rc = RC_DENIED;
+    if (rc != RC_OK)
+        icmp_refuse(&t->icmp, p->ip, p->bytes, rc, loop_now_ms(t->loop));
+}
+
 static void on_icmp(struct tungo *t, struct packet *p)
 {
     struct icmp_note note;
 
+    if (t->echo && icmp_is_echo(p)) {
+        on_echo(t, p);
+        return;
+    }
     if (icmp_packet(&t->icmp, p) || !icmp_note_parse(p, &note))
         return;
     if (note.proto == IPPROTO_TCP && note.kind == ICMP_NOTE_TOO_BIG)

@@ -16,6 +16,7 @@
 #include "listeners/tungo/icmp.h"
 #include "listeners/tungo/tungo.h"
 
+struct echo;
 struct netstack;
 struct reassembly;
 struct rxbuf;
@@ -32,9 +33,11 @@ struct tungo_options {
     struct strlist dns;
     char *peer, *guid; /* other systems */
     bool offload, guard;
-    int icmp;       /* 0: answer echoes, 1: do not */
+    int icmp;       /* enum icmp_mode */
     int congestion; /* enum congestion_kind, then: off */
 };
+
+enum icmp_mode { ICMP_LOCAL, ICMP_BLOCK, ICMP_FORWARD };
 
 struct tungo_stats {
     uint64_t read_packets, read_bytes, written_packets, written_bytes;
@@ -71,6 +74,8 @@ struct tungo {
     struct netstack *net;
     struct tungo_udp *udp;
     struct icmp icmp;
+    struct echo *echo; /* NULL: pings do not leave */
+    bool told_no_ping;
     struct reassembly *fragments;
     struct tungo_stats stats;
 };

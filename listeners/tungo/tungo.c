@@ -5,6 +5,7 @@
  * lost on the way. gost-config.md 4.1, 4.3; DESIGN 5.
  */
 #include "core/log.h"
+#include "listeners/tungo/echo.h"
 #include "listeners/tungo/fragment.h"
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netstack.h"
@@ -88,8 +89,8 @@ static const struct option tungo_options[] = {
      .flags = OPTION_OURS,
      .offset = AT(icmp),
      .def = "local",
-     .values = "local|block",
-     .help = "echo requests: answered here, or not at all"},
+     .values = "local|block|forward",
+     .help = "echo requests: answered here, not at all, or sent on where the way is direct"},
     {.key = "congestion",
      .aliases = "tun.congestion",
      .type = OPTION_ENUM,
@@ -231,7 +232,9 @@ static enum rc make_parts(struct tungo *t, struct diag *diag)
     };
 
     icmp_init(&t->icmp, t);
-    t->icmp.block = t->options->icmp == 1;
+    t->icmp.block = t->options->icmp == ICMP_BLOCK;
+    if (t->options->icmp == ICMP_FORWARD)
+        t->echo = echo_new(t->loop, t, &t->icmp);
     t->net = netstack_new(t->loop, t);
     if (t->net) {
         t->net->outflows.off = t->options->congestion > CONGESTION_CUBIC;
@@ -241,7 +244,8 @@ static enum rc make_parts(struct tungo *t, struct diag *diag)
     t->udp = tungo_udp_new(&udp);
     t->fragments = reassembly_new();
     t->spare = calloc(1, sizeof *t->spare);
-    if (!t->net || !t->udp || !t->fragments || !t->spare)
+    if (!t->net || !t->udp || !t->fragments || !t->spare ||
+        (!t->echo && t->options->icmp == ICMP_FORWARD))
         return diag_set(diag, RC_NOMEM, "no memory for the device's tables");
     t->spare->spare = true;
     return RC_OK;
@@ -309,6 +313,7 @@ static void on_done(struct listener *l)
     on_stop(l);
     netstack_free(t->net);
     tungo_udp_free(t->udp);
+    echo_free(t->echo);
     reassembly_free(t->fragments);
     device_io_stop(t);
     if (t->open)

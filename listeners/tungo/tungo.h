@@ -13,6 +13,7 @@
 
 struct dgram;
 struct loop;
+struct sockopts;
 struct netlist;
 struct slice;
 struct stream;
@@ -41,6 +42,10 @@ struct tungo_events {
      * meanwhile (capped). */
     void (*on_udp_open)(void *arg, struct udp_dest *ud, const struct tungo_udp_route *route,
                         const struct addr *client, const struct addr *dst);
+    /* With icmp=forward: may a ping to dst leave? RC_OK: by a socket as *ret_so says; RC_AGAIN: it
+     * is answered here; else as tungo_flow_refuse() says. NULL: all are answered here. */
+    enum rc (*on_echo)(void *arg, const struct addr *client, const struct addr *dst,
+                       const struct sockopts **ret_so);
     /* The association was closed (idle, LRU, failure): drop a pending dial for it; log it. */
     void (*on_udp_gone)(void *arg, struct udp_dest *ud, uint64_t up_bytes, uint64_t down_bytes);
     void *arg;

@@ -162,6 +162,38 @@ same "a flow to the node itself: UDP" EHOSTUNREACH "$(ask udp 10.90.9.50 1080)"
 same "told once, with the mend" 1 "$(grep -c 'routing loop.*10.90.9.50:1080.*Set `interface`' "$work/loop.log")"
 stop_pid "$pid_loop"
 
+# --- pings that really leave
+pinged() { inside "$C" ping -n -c 1 -W 3 "$@" 2>&1; }
+echoes() { inside "$T" cat /proc/net/snmp /proc/net/snmp6 | awk '/^Icmp: [0-9]/ { n += $10 } /^Icmp6InEchos / { n += $2 } END { print n }'; }
+tun ping 'interface=c0&icmp=forward'
+before=$(echoes)
+for a in "$TARGET" "$TARGET6"; do
+	check "ping of $a" pinged "$a"
+	check "ping of $a, 5000 bytes" pinged -s 5000 "$a"
+done
+same "the target has seen all four" $((before + 4)) "$(echoes)"
+for v in '10.90.9.78 Host.Unreachable' '10.90.9.79 Packet.filtered\|Host.Unreachable' '10.90.8.8 Net.Unreachable' 'fd90:9::78 No.route' 'fd90:9::79 Administratively.prohibited'; do
+	for try in 1 2 3; do pinged "${v%% *}" >"$work/ping" && break; grep -q 'From' "$work/ping" && break; done # routers hold errors back
+	check "ping of ${v%% *} hears what the net says" grep -q "${v#* }" "$work/ping"
+done
+inside "$C" sh -c 'for i in 1 2 3 4 5 6 7 8; do ping -n -q -c 3 -i 0.2 -W 3 '"$TARGET"' & done; wait' >"$work/pings"
+same "eight at once, three each" 8 "$(grep -c ' 3 received' "$work/pings")"
+stop_pid "$pid_ping" && same "ping ended with status" 0 "$status"
+tun noping 'interface=c0&icmp=forward' -F "socks5://$SERVER:1"
+check "a chain carries no pings, and says so" sh -c "ip netns exec $C ping -n -c 1 -W 3 $TARGET | grep -q 'filtered\|prohibited'"
+stop_pid "$pid_noping"
+inside "$C" sh -c 'echo "1 0" >/proc/sys/net/ipv4/ping_group_range'
+tun mayping 'interface=c0&icmp=forward'
+pinged "$TARGET" >"$work/ping"
+check "no ping socket: told with the mend" says mayping 'ping_group_range'
+check "and no answer is made up" sh -c "! grep -q '1 received' '$work/ping'"
+stop_pid "$pid_mayping"
+inside "$C" sh -c 'echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range'
+tun pingloop 'icmp=forward'
+check "a ping that comes back to the device ends there" sh -c "! ip netns exec $C ping -n -c 1 -W 2 $TARGET >/dev/null"
+stop_pid "$pid_pingloop" && same "pingloop ended with status" 0 "$status"
+check "few packets were made of it" sh -c "[ \$(sed -n 's/.*packets: in \([0-9]*\),.*/\1/p' '$work/pingloop.log' | tail -n 1) -lt 60 ]"
+
 # --- namespaces: of the listener and the direct connections, of the latter alone, of a node, of the device
 socks() { inside "$1" python3 - "$2" "$3" "$TARGET" <<'PY'
 import socket, struct, sys
