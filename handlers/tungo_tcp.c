@@ -194,14 +194,33 @@ static void dial(struct tun_conn *c, const struct target *t, const struct target
         stream_want(c->client, STREAM_GONE, on_client_gone, c);
 }
 
-/* The name could not be reached; may the address be tried? */
-static bool falls_back(const struct tun_conn *c)
+/* The name could not be reached; may the address be tried? A name from DNS may be nobody's at the
+ * far end (a private zone), while the client was told its address. */
+static bool falls_back(const struct tun_conn *c, enum rc rc)
+{
+    const struct tungo_handler_cfg *cfg = c->h->cfg;
+    struct target original;
+
+    target_from_addr(&original, &c->dst);
+    if (!cfg->sniffing_override || target_equal(&c->report.target, &original))
+        return false;
+    if (c->named && (rc == RC_NAME || rc == RC_UNREACH_HOST || rc == RC_UNREACH_NET))
+        return true;
+    return (c->sniff || c->named) && cfg->sniffing_fallback;
+}
+
+static void fall_back(struct tun_conn *c)
 {
     struct target original;
 
     target_from_addr(&original, &c->dst);
-    return (c->sniff || c->named) && c->h->cfg->sniffing_fallback && c->h->cfg->sniffing_override &&
-           !target_equal(&c->report.target, &original);
+    if (c->named) {
+        c->named = false; /* once */
+        dial(c, &original, &c->report.target);
+        return;
+    }
+    c->report.target = original;
+    dial(c, &original, NULL);
 }
 
 static void on_dialled(void *arg, struct stream *s, const struct dial_result *res)
@@ -210,9 +229,8 @@ static void on_dialled(void *arg, struct stream *s, const struct dial_result *re
 
     c->dial = NULL;
     memcpy(c->report.route, res->route, sizeof c->report.route);
-    if (!s && falls_back(c)) {
-        target_from_addr(&c->report.target, &c->dst);
-        dial(c, &c->report.target, NULL);
+    if (!s && falls_back(c, res->rc)) {
+        fall_back(c);
         return;
     }
     if (!s) {

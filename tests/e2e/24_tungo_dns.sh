@@ -11,8 +11,8 @@ printf 'nameserver 127.0.0.1\noptions attempts:1 timeout:1\n' >"$work/resolv"
 printf 'nameserver %s\noptions attempts:1 timeout:3\n' "$NS" >"$work/resolv.app"
 net_up
 net_route
-addr "$T" lo "$NAMED/32" "$NAMED6/128" "$NS/32" "$NS6/128"
-for a in "$NAMED" "$NS"; do ip -n "$S" route add "$a/32" via 10.90.2.2; done
+addr "$T" lo "$NAMED/32" "$NAMED6/128" "$NS/32" "$NS6/128" 10.90.9.54/32
+for a in "$NAMED" "$NS" 10.90.9.54; do ip -n "$S" route add "$a/32" via 10.90.2.2; done
 for a in "$NAMED6" "$NS6"; do ip -n "$S" -6 route add "$a/128" via fd90:2::2; done
 start target "$T" python3 "$here/tests/tools/target.py" --addr "$TARGET" --addr "$TARGET6" --addr "$NAMED" --addr "$NAMED6" --ready "$work/target.ready"
 start nameserver "$T" python3 "$here/tests/tools/nameserver.py" --addr "$NS" --addr "$NS6" --log "$work/asked" --ready "$work/ns.ready" \
@@ -218,3 +218,20 @@ same "map: goes past the chain" "$TARGET plain.test /x" "$(fetch --resolve "plai
 check "map: the chain did not see it" sh -c "! grep -q ':80' '$work/relay.log'"
 check "map: the record says direct" sh -c "grep 'plain.test:80' '$work/map.log' | grep -q direct"
 dns_down map "$map"
+
+# --- a name that only the client's nameserver knows: the address that it was told
+printf 'nameserver 10.90.9.54\n' >"$work/resolv.empty"
+start empty "$T" python3 "$here/tests/tools/nameserver.py" --addr 10.90.9.54 --log "$work/asked.empty" --ready "$work/empty.ready"
+wait_for "nameserver without names" 10 test -e "$work/empty.ready"
+start proxy "$S" sh -c 'mount --bind "$1/resolv.empty" /etc/resolv.conf && shift && exec "$@"' sh "$work" "$CGOST" -L http://:8080
+mine="$mine $pid"
+wait_for "proxy" 10 listens "$S" 8080
+dns_up private "dns.map=true" -F "http://$SERVER:8080"
+private=$pid
+fetch "http://$NAMED/warm" >/dev/null
+before=$(fds "$private")
+same "map: a name that the far end does not know" "$NAMED" "$(short @$NS named.test A)"
+same "map: goes to its address" "$NAMED named.test /x" "$(fetch --resolve "named.test:80:$NAMED" http://named.test/x)"
+check "map: after the name was tried" grep -q 'named.test A' "$work/asked.empty"
+check "map: the record has the name" said private 'named.test:80'
+dns_down private "$private"
