@@ -187,6 +187,8 @@ static void tell_hop(struct teller *t, const struct route_account *a, const stru
     case HOP_EMPTY:
         verdict = "empty";
         break;
+    case HOP_FAILED: /* marks are of a running program */
+        break;
     }
     (void)story_step(t->s, 1, "hop", h->hop->name, verdict, "%s", text);
     (void)tell_rules(t, 2, h->hop->bypassed_arg, &a->asked);

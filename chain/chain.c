@@ -92,6 +92,10 @@ static enum rc find_route(struct chain *c, const struct hop_ask *ask, struct rou
                                           : hop_select(c->hops[i], &one, &n);
         if (fate != HOP_USED) {
             route_done(&route);
+            if (fate == HOP_FAILED)
+                return diag_set(diag, RC_REFUSED,
+                                "chain %s: every node of hop %s has failed lately", c->name,
+                                c->hops[i]->name);
             return diag_set(diag, RC_UNSUPPORTED, "chain %s: hop %s can't carry UDP", c->name,
                             c->hops[i]->name);
         }

@@ -94,6 +94,23 @@ static enum hop_fate candidates(const struct hop *h, const struct hop_ask *ask, 
     return HOP_USED;
 }
 
+static bool all_failed(const struct hop *h, struct node *const *v, int n, uint64_t now_ms)
+{
+    for (int i = 0; i < n; i++)
+        if (!marker_is_failed(&v[i]->marker, &h->selector, now_ms))
+            return false;
+    return true;
+}
+
+/* Is it this flow's turn to find out whether one of the marked nodes is back? */
+static bool takes_the_trial(struct hop *h, uint64_t now_ms)
+{
+    if (h->trial_ms != 0 && now_ms - h->trial_ms < HOP_TRIAL_MS)
+        return false;
+    h->trial_ms = now_ms;
+    return true;
+}
+
 static struct node *pick(const struct loop *loop, struct selector *selector,
                          const struct hop_ask *ask, struct node *const *v, int n)
 {
@@ -108,6 +125,9 @@ enum hop_fate hop_select(struct hop *h, const struct hop_ask *ask, struct node *
     struct node *v[HOP_NODES_MAX];
     int n = 0;
     enum hop_fate fate = candidates(h, ask, v, &n, NULL);
+    uint64_t now_ms = loop_now_ms(h->loop);
+    if (fate == HOP_USED && n > 1 && all_failed(h, v, n, now_ms) && !takes_the_trial(h, now_ms))
+        return HOP_FAILED;
     if (fate == HOP_USED)
         *ret_n = pick(h->loop, &h->selector, ask, v, n);
     return fate;

@@ -26,9 +26,10 @@ struct hop {
     void *bypassed_arg;
     struct node **nodes;
     int n_nodes;
+    uint64_t trial_ms; /* the latest try while all were marked; 0: none */
 };
 
-enum { HOP_NODES_MAX = 256 };
+enum { HOP_NODES_MAX = 256, HOP_TRIAL_MS = 1000 };
 
 struct hop *hop_new(const struct hop_cfg *cfg); /* NULL: no memory. Refcount 1 */
 struct hop *hop_ref(struct hop *h);
@@ -47,9 +48,12 @@ enum hop_fate {
     HOP_USED,     /* *ret_n serves */
     HOP_BYPASSED, /* a rule of the hop, or of every node: the route ends before this hop */
     HOP_UNABLE,   /* it has nodes, none of them can do what was asked (UDP) */
-    HOP_EMPTY     /* it has no nodes at all */
+    HOP_EMPTY,    /* it has no nodes at all */
+    HOP_FAILED    /* of several nodes each is marked failed; only hop_select() says it */
 };
-/* Every node marked failed: the first of them, as a last resort. ret_n is not referenced. */
+/* ret_n is not referenced. A mark is there to choose another node. With one node there is none to
+ * choose, and it is always tried. When several are all marked, one flow in HOP_TRIAL_MS tries the
+ * one whose mark is the oldest, so that their return is noticed; the others are refused at once. */
 enum hop_fate hop_select(struct hop *h, const struct hop_ask *ask, struct node **ret_n);
 
 /* What a hop made of a flow, for those who explain it. */

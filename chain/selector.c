@@ -51,6 +51,16 @@ static int pick_weighted(struct marker *const *v, const int *list, int n)
     return list[n - 1];
 }
 
+/* The one that had the longest time to recover. */
+static int oldest_mark(struct marker *const *v, int n)
+{
+    int at = 0;
+    for (int i = 1; i < n; i++)
+        if (v[i]->failed_ms < v[at]->failed_ms)
+            at = i;
+    return n > 0 ? at : -1;
+}
+
 int selector_pick(struct selector *s, struct marker *const *v, int n, uint32_t hash,
                   uint64_t now_ms)
 {
@@ -64,7 +74,7 @@ int selector_pick(struct selector *s, struct marker *const *v, int n, uint32_t h
         primaries += !v[i]->backup;
     }
     if (count == 0)
-        return n > 0 ? 0 : -1;
+        return oldest_mark(v, n);
     if (primaries > 0 && primaries < count) {
         int kept = 0;
         for (int i = 0; i < count; i++)

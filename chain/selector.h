@@ -31,8 +31,8 @@ bool marker_is_failed(const struct marker *m, const struct selector *s, uint64_t
 void marker_fail(struct marker *m, uint64_t now_ms);
 void marker_ok(struct marker *m);
 /* v[0..n): the candidates that a rule does not exclude (failed ones included); returns an index, or
- * -1 when n is 0. Failed ones only serve when nothing else is left: then the first of them is the
- * last resort. */
+ * -1 when n is 0. Failed ones only serve when nothing else is left: then the one whose mark is the
+ * oldest. */
 int selector_pick(struct selector *s, struct marker *const *v, int n, uint32_t hash,
                   uint64_t now_ms);
 

@@ -51,13 +51,16 @@ START_TEST(test_fifo_takes_the_first_that_lives)
 }
 END_TEST
 
-START_TEST(test_all_failed_is_the_first_as_a_last_resort)
+START_TEST(test_all_failed_is_the_oldest_mark)
 {
     struct selector s = with(SELECT_ROUND);
     for (int i = 0; i < N; i++)
         marker_fail(&m[i], 1000);
     for (int i = 0; i < 5; i++)
         ck_assert_int_eq(selector_pick(&s, v, N, 0, 1001), 0);
+    marker_fail(&m[0], 1002);
+    marker_fail(&m[1], 1003);
+    ck_assert_int_eq(selector_pick(&s, v, N, 0, 1004), 2);
 }
 END_TEST
 
@@ -252,11 +255,23 @@ START_TEST(test_rules_of_hops_and_nodes)
     strcpy(a->bypassed_arg, "lan.example");
     ck_assert_int_eq(route(c, "lan.example:80", 0, text, &diag), RC_OK);
     ck_assert_str_eq(text, "direct");
-    /* all failed: the first one, never around the chain */
+    /* all failed: one flow tries the first one, others are refused, never around the chain */
     marker_fail(&a->marker, loop_now_ms(loop));
     marker_fail(&b->marker, loop_now_ms(loop));
     ck_assert_int_eq(route(c, "x.example:80", 0, text, &diag), RC_OK);
     ck_assert_str_eq(text, "a@192.0.2.7:1080 > t@192.0.2.7:1080");
+    ck_assert_int_eq(route(c, "x.example:80", 0, text, &diag), RC_REFUSED);
+    ck_assert(strstr(diag.text, "hop-0 has failed lately") != NULL);
+    diag.rc = RC_OK;
+    h0->trial_ms -= HOP_TRIAL_MS;
+    ck_assert_int_eq(route(c, "x.example:80", 0, text, &diag), RC_OK);
+    marker_ok(&b->marker); /* a flow of before got through */
+    ck_assert_int_eq(route(c, "x.example:80", 0, text, &diag), RC_OK);
+    ck_assert_str_eq(text, "b@192.0.2.7:1080 > t@192.0.2.7:1080");
+    /* a hop's only node is tried whatever its mark says */
+    marker_fail(&h1->nodes[0]->marker, loop_now_ms(loop));
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(route(c, "x.example:80", 0, text, &diag), RC_OK);
     /* the last hop can't carry UDP: an error that names it */
     ck_assert_int_eq(route(c, "x.example:80", CONNECTOR_UDP_ANY, text, &diag), RC_UNSUPPORTED);
     ck_assert(strstr(diag.text, "hop-1") != NULL);
@@ -307,7 +322,7 @@ int main(void)
     tcase_add_test(tc, test_round_robin_goes_around);
     tcase_add_test(tc, test_nothing_to_pick);
     tcase_add_test(tc, test_fifo_takes_the_first_that_lives);
-    tcase_add_test(tc, test_all_failed_is_the_first_as_a_last_resort);
+    tcase_add_test(tc, test_all_failed_is_the_oldest_mark);
     tcase_add_test(tc, test_own_limits_beat_the_selectors);
     tcase_add_test(tc, test_backups_only_without_primaries);
     tcase_add_test(tc, test_random_follows_the_weights);
