@@ -69,6 +69,8 @@ void doctor_check_mtu(struct doctor *d);
 /* doctor_names.c */
 void doctor_check_resolver(struct doctor *d);
 void doctor_check_resolvectl(struct doctor *d);
+/* doctor_fake.c */
+void doctor_check_fake(struct doctor *d);
 /* doctor_nodes.c */
 void doctor_check_loops(struct doctor *d);
 void doctor_check_nodes(struct doctor *d);

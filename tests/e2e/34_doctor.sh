@@ -56,6 +56,12 @@ doctor -L "$tun" -F "relay://10.90.9.1:1"
 says "a node behind the running device: a loop" loop wrong 'node-0.*device tungo'
 stop_pid "$pid_device" && same "the service ended with status" 0 "$status"
 
+# --- fake addresses that never come to the device
+doctor -L "$tun&dns.fake=198.18.0.0/15" -F "$good"
+says "a fake pool without a route" dns.fake wrong '198.18.0.0/15'
+doctor -L "tungo://:0?name=tungo&net=192.168.123.1/24&route=10.90.9.0/24,198.18.0.0/15&interface=c0&dns.fake=198.18.0.0/15" -F "$good"
+says "a fake pool with one" dns.fake fine '198.18.0.0/15'
+
 # --- driver and rights: three different lines
 before='mount -t tmpfs tmpfs /dev/net;'
 doctor -L "$tun"
