@@ -2,6 +2,7 @@
  * See doctor.h.
  */
 #include "app/doctor.h"
+#include "chain/nameserver.h"
 #include "configs/model.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,16 +29,33 @@ static int read_servers(struct addr *v)
     return n;
 }
 
-/* Sockets that ask this machine's resolver: those of services for direct dials, those of nodes for
- * their own addresses, unless a resolver of the configuration does it. */
+/* Sockets that ask for names: those of services for their targets, those of nodes for their own
+ * addresses. */
 struct asker {
     const char *what, *name;
     struct sockopts so;
+    const char *resolver; /* of the configuration; "": this machine's */
 };
 
-static void check_asker(struct doctor *d, const struct asker *a, const struct addr *v, int n)
+/* Whom they ask: the addresses as far as no chain leads there. */
+static int asked(struct doctor *d, const char *resolver, struct addr *v)
 {
+    const struct nameservers *list = names_resolver(&d->c.world.names, resolver);
+    int n = 0;
+
+    if (!*resolver)
+        return read_servers(v);
+    for (int i = 0; list && i < list->n && n < SERVERS_MAX; i++)
+        if (!list->v[i].chain && !target_is_name(&list->v[i].target))
+            v[n++] = list->v[i].target.addr;
+    return n;
+}
+
+static void check_asker(struct doctor *d, const struct asker *a)
+{
+    struct addr v[SERVERS_MAX];
     char ip[ADDR_TEXT_MAX];
+    int n = asked(d, a->resolver, v);
 
     for (int i = 0; i < n; i++) {
         const struct doctor_tun *t = doctor_loops(d, &a->so, &v[i]);
@@ -45,8 +63,7 @@ static void check_asker(struct doctor *d, const struct asker *a, const struct ad
         if (!t)
             continue;
         doctor_wrong(d, "resolver",
-                     "set interface= there, name a nameserver that is reached beside the device, "
-                     "or give it a resolver",
+                     "set interface= there, or name a nameserver that is reached beside the device",
                      "%s %s: its own questions to %s would go into the device %s and come back to "
                      "us",
                      a->what, a->name, addr_format_ip(&v[i], ip, sizeof ip), t->plan.device);
@@ -54,27 +71,27 @@ static void check_asker(struct doctor *d, const struct asker *a, const struct ad
     }
 }
 
-static void check_askers(struct doctor *d, const struct addr *v, int n)
+static void check_askers(struct doctor *d)
 {
     const struct config *cfg = d->c.cfg;
 
-    for (size_t i = 0; i < cfg->n_services; i++) {
+    for (size_t i = 0; cfg && i < cfg->n_services; i++) {
         const struct conf_service *s = &cfg->services[i];
-        struct asker a = {"service", s->name, {s->interface, s->mark, s->netns_out}};
+        struct asker a = {"service", s->name, {s->interface, s->mark, s->netns_out}, s->resolver};
 
-        if (!*s->resolver && doctor_dials(s))
-            check_asker(d, &a, v, n);
+        if (*s->resolver || doctor_dials(s))
+            check_asker(d, &a);
     }
-    for (size_t i = 0; i < cfg->n_chains; i++) {
+    for (size_t i = 0; cfg && i < cfg->n_chains; i++) {
         const struct conf_chain *c = &cfg->chains[i];
 
         for (size_t k = 0; c->n && k < c->hops[0]->n; k++) {
-            const struct conf_node *node = &c->hops[0]->nodes[k];
-            struct asker a = {"node", node->name, {node->interface, node->mark, node->netns}};
+            const struct conf_node *n = &c->hops[0]->nodes[k];
+            struct asker a = {"node", n->name, {n->interface, n->mark, n->netns}, n->resolver};
             struct target t;
 
-            if (!*node->resolver && target_parse(node->addr, &t) && target_is_name(&t))
-                check_asker(d, &a, v, n);
+            if (target_parse(n->addr, &t) && target_is_name(&t))
+                check_asker(d, &a);
         }
     }
 }
@@ -92,8 +109,7 @@ void doctor_check_resolver(struct doctor *d)
                      n < 0 ? "can't be read" : "names no nameserver");
         return;
     }
-    if (d->c.cfg)
-        check_askers(d, v, n);
+    check_askers(d);
     if (d->wrong == before)
         doctor_fine(d, "resolver", RESOLV_FILE ": %s%s", addr_format_ip(&v[0], ip, sizeof ip),
                     n > 1 ? " and more" : "");

@@ -90,7 +90,7 @@ static void tell_device(struct teller *t)
         return;
     for (size_t i = 0; i < p.n_routes && !covered; i++)
         covered = cidr_has(&p.routes[i], &t->q->target.addr);
-    if (!covered)
+    if (!covered && p.n_routes > 0) /* else hooks or the operator set them */
         (void)story_step(t->s, 1, "device", p.device, "note",
                          "none of its configured routes brings this address here");
     free(p.routes);

@@ -35,7 +35,7 @@ done
 ours socks4 "$S" -L 'socks4://:9005?interface=10.90.2.15'
 wait_for "node socks4" 10 listens "$S" 9005
 ours client "$C" -C "$work/all.json"
-wait_for "client" 20 listens "$C" 1092
+wait_for "client" 20 listens "$C" 1093
 devices=$(grep -c '"name": "tun[0-9]' "$work/all.json")
 all_up() { [ "$(ip -n "$C" -o -4 addr show | grep -c ' tun[0-9]')" = "$devices" ]; }
 wait_for "$devices devices" 20 all_up

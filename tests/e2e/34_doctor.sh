@@ -135,6 +135,20 @@ doctor -L "$tun" -F relay://edge.test:443
 says "a nameserver behind the device" resolver wrong 'node-0.*10.90.9.53.*tungo'
 doctor -L "$tun" -F 'relay+wss://demo:demo-only@edge.test:443?interface=c0'
 silent "the same, bound" resolver
+printf 'nameserver 10.90.1.1\n' >"$work/resolv.conf"
+cat >"$work/names.yml" <<END
+services:
+- {name: s, addr: ":0", resolver: r, handler: {type: tungo, chain: c}, listener: {type: tungo, metadata: {net: 192.168.123.1/24, route: 10.90.9.0/24}}}
+chains:
+- {name: c, hops: [{name: h, nodes: [{name: n, addr: "$SERVER:1081", connector: {type: socks5}, dialer: {type: tcp}}]}]}
+resolvers:
+- {name: r, nameservers: [{addr: "udp://10.90.9.53"}]}
+END
+doctor -C "$work/names.yml"
+says "a resolver of the service behind the device" resolver wrong 'service s.*10.90.9.53'
+sed -i 's,"udp://10.90.9.53","udp://10.90.9.53"\, chain: c,' "$work/names.yml"
+doctor -C "$work/names.yml"
+silent "the same, asked by the chain" resolver
 : >"$work/resolv.conf"
 doctor -L "$tun" -F "$good"
 says "no nameserver" resolver wrong 'names no nameserver'

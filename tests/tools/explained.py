@@ -19,6 +19,7 @@ OUT = {"A": "10.90.2.11", "B": "10.90.2.12", "C": "10.90.2.13", "D": "10.90.2.14
 NODES = {"A": "10.90.1.1:9001", "B": "10.90.1.1:9002", "C": "10.90.2.1:9003", "D": "10.90.2.1:9004"}
 LISTED, OTHER = "10.90.9.200", "10.90.9.10"
 NAMES = {"listed.test": LISTED, "x.deep.test": LISTED, "wild7.test": LISTED, "other.test": OTHER, "listed.test.org": OTHER}
+MAPPED = {"inner.map": LISTED, "outer.map": OTHER, "wild.test": OTHER}
 RULES = ["listed.test", ".deep.test", "wild*.test", "10.90.9.128/25"]
 PLACES = {"1": "none service hop1 node1 all1".split(), "2": "none service hop1 node1 all1 hop2 node2 all2".split()}
 SHAPES = [(p, k, h) for h in "12" for p in PLACES[h] for k in ("black", "white") if p != "none" or k == "black"]
@@ -67,8 +68,13 @@ def config():
         chains.append({"name": word, "hops": [{"name": "h1", "nodes": [{"name": "X", "addr": ":0", "connector": {"type": "direct", **more}, "dialer": {"type": "direct"}}]}]})
     for i, word in enumerate(("noudp", "dial", "reject")):
         services.append({"name": word, "addr": f"127.0.0.1:{1090 + i}", "handler": {"type": "socks5", "chain": word, "metadata": {"udp": True}}, "listener": {"type": "tcp"}})
+    # hosts of the service: rules see the name and its address (datagrams are sent on by name: all know these names)
+    chains.append({"name": "mapped"})
+    s = service("mapped", ("hop1", "black", "2"), chains[-1])
+    s["handler"].update(type="socks5", metadata={"udp": True})
+    services.append({**s, "addr": "127.0.0.1:1093", "hosts": "map", "listener": {"type": "tcp"}})
     rules = [{"name": k, "whitelist": k == "white", "matchers": RULES} for k in ("black", "white")]
-    return {"services": services, "chains": chains, "bypasses": rules}
+    return {"services": services, "chains": chains, "bypasses": rules, "hosts": [{"name": "map", "mappings": [{"hostname": n, "ip": a} for n, a in MAPPED.items()]}]}
 
 
 # ---------------------------------------------------------------- what ought to happen
@@ -118,6 +124,9 @@ def cases():
     yield "noudp", "udp", OTHER, None, "no", ("socks", 1090)
     yield "dial", "tcp", OTHER, None, "X", ("socks", 1091)
     yield "dial", "udp", OTHER, None, "X", ("socks", 1091)
+    for host, want in (("inner.map", "direct"), ("outer.map", "A>C"), ("wild.test", "direct"), (OTHER, "A>C")):
+        yield "mapped", "tcp", host, None, want, ("socks", 1093)
+        yield "mapped", "udp", host, None, want, ("socks", 1093)
     yield "reject", "tcp", OTHER, None, "no", ("socks", 1092)
 
 
@@ -301,7 +310,7 @@ def main(verb, *words):
     elif verb == "addresses":
         print(" ".join(addresses()))
     elif verb == "hosts":
-        print("127.0.0.1 localhost\n" + "\n".join(f"{a} {n}" for n, a in NAMES.items()))
+        print("127.0.0.1 localhost\n" + "\n".join(f"{a} {n}" for n, a in {**NAMES, **MAPPED}.items()))
     elif verb == "serve":
         serve(*words)
     else:
