@@ -64,6 +64,10 @@ static void finish(struct splice *sp, const struct diag *why, char side)
 
     if (why)
         res.diag = *why;
+    if (sp->cfg.keep_a && (res.diag.rc == RC_OK || res.diag.rc == RC_CANCELED)) {
+        stream_want(a, 0, NULL, NULL);
+        sp->dir[0].src = sp->dir[1].dst = a = NULL;
+    }
     /* A failure of one side is told to the other as a reset, so that nobody takes a cut answer for
      * a whole one. */
     if (res.diag.rc == RC_OK || res.diag.rc == RC_CANCELED || res.diag.rc == RC_TIMEOUT) {

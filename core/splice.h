@@ -1,15 +1,17 @@
 /* core/splice.h - move bytes both ways between two open streams until both directions ended.
  *
  * Owner: whoever called splice_start(). It gets exactly one done() call, from the loop, after which
- * both streams are gone. Ends:  both directions at EOF; an error on either side (the other side is
- * reset, once what the failed one said before has been moved); idle_ms without a byte;
- * splice_stop(). Takes: both streams, also when splice_start() fails. Costs: nothing in a direction
- * whose source peeks or whose sink reserves; else one buffer, held only while bytes wait.
+ * both streams are gone (but for cfg->keep_a). Ends:  both directions at EOF; an error on either
+ * side (the other side is reset, once what the failed one said before has been moved); idle_ms
+ * without a byte; splice_stop(). Takes: both streams, also when splice_start() fails. Costs:
+ * nothing in a direction whose source peeks or whose sink reserves; else one buffer, held only
+ * while bytes wait.
  */
 #ifndef CORE_SPLICE_H
 #define CORE_SPLICE_H
 
 #include "core/rc.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 struct stream;
@@ -21,6 +23,7 @@ struct splice_cfg {
                                idle_ms */
     uint32_t last_words_ms; /* the same for what a failed side said, until the other has taken it;
                                0: 30 s */
+    bool keep_a;            /* done() with RC_OK or RC_CANCELED leaves a open to the owner */
 };
 
 struct splice_result {
