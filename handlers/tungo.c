@@ -21,6 +21,7 @@ enum { PARK_SLACK_MS = 1000 };
 void tun_conn_free(struct tun_conn *c)
 {
     timer_stop(&c->park);
+    timer_stop(&c->linger);
     if (c->dial)
         dial_cancel(c->dial);
     tungosniff_free(c->sniff);

@@ -60,9 +60,13 @@ struct tun_conn {
     struct dial *dial;
     struct stream *client, *target;
     struct splice *splice;
-    struct timer park;
-    struct node *node; /* that has not told yet whether the target is there; else NULL */
-    bool named;        /* by DNS; its address is as good */
+    struct layer *requests; /* of an HTTP client, on its stream (tungohttp.h) */
+    struct stream *kept;    /* the client's, while the splice has it and requests is set */
+    struct timer park, linger;
+    struct node *node;       /* that has not told yet whether the target is there; else NULL */
+    uint64_t answered_bytes; /* when linger looked last */
+    bool sniffed;
+    bool named; /* by DNS; its address is as good */
     struct deferred deferred;
 };
 

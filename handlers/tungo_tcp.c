@@ -9,18 +9,21 @@
  * connection that works. A carrier that cannot tell (a silent relay server) is given parkWait, then
  * the SYN is let in. The same where DNS has told the flow's name. With sniffing the name found is
  * dialled, with the port that was asked for, and rules see the name; without one everything is as
- * for the address.
+ * for the address. An HTTP connection's later request for another host ends the splice, and that is
+ * dialled (tungohttp.h).
  */
 #include "chain/node.h"
 #include "core/splice.h"
 #include "core/stream.h"
 #include "handlers/confirm.h"
 #include "handlers/tungo_inside.h"
+#include "handlers/tungohttp.h"
 #include <string.h>
 
 enum {
     HALF_OPEN_MS = 600 * 1000, /* what a side that still sends may pause after the other ended */
-    SNIFF_MS = 300
+    SNIFF_MS = 300,
+    LINGER_MS = 2000 /* silence of a target after a request to another host was seen */
 };
 
 /* The flow ends without a target. Who was let in gets a reset, unless a rule forbids it. */
@@ -41,13 +44,65 @@ static void fail(struct tun_conn *c, enum rc rc, const char *reason)
 
 /* ---------------------------------------------------------------- splice */
 
+static void go_on(struct tun_conn *c);
+
 static void on_spliced(void *arg, const struct splice_result *res)
 {
     struct tun_conn *c = arg;
 
     c->splice = NULL;
+    timer_stop(&c->linger);
     report_ended(&c->report, res);
+    if (c->requests && (res->diag.rc == RC_OK || res->diag.rc == RC_CANCELED)) {
+        c->client = c->kept;
+        if (tungohttp_has_next(c->requests)) {
+            go_on(c);
+            return;
+        }
+    }
     tun_conn_free(c);
+}
+
+/* The target has heard that no more requests come: most end at once. */
+static void on_linger(struct timer *timer)
+{
+    struct tun_conn *c = (struct tun_conn *)((char *)timer - offsetof(struct tun_conn, linger));
+    uint64_t up, down;
+
+    if (!c->splice)
+        return;
+    splice_bytes(c->splice, &up, &down);
+    if (down == c->answered_bytes || !timer_start(&c->linger, LINGER_MS))
+        splice_stop(c->splice);
+    c->answered_bytes = down;
+}
+
+static void on_other_host(void *arg)
+{
+    struct tun_conn *c = arg;
+    uint64_t up;
+
+    if (!c->splice)
+        return;
+    splice_bytes(c->splice, &up, &c->answered_bytes);
+    if (!timer_start(&c->linger, LINGER_MS))
+        splice_stop(c->splice);
+}
+
+/* What was read is given back; an HTTP client's later requests are looked at, too. */
+static bool give_back(struct tun_conn *c)
+{
+    bool http = c->sniff->found.proto == SNIFF_HTTP;
+    enum rc rc = tungosniff_give_back(c->sniff);
+
+    tungosniff_free(c->sniff);
+    c->sniff = NULL;
+    if (rc != RC_OK || !http)
+        return rc == RC_OK;
+    c->requests = tungohttp_layer(c->h->setup.loop, on_other_host, c);
+    if (c->requests)
+        stream_push(c->client, c->requests);
+    return c->requests != NULL;
 }
 
 /* Both sides are open. */
@@ -56,13 +111,13 @@ static void start_splice(struct tun_conn *c)
     struct splice_cfg cfg = {.half_open_ms = HALF_OPEN_MS};
     struct stream *a = c->client, *b = c->target;
 
-    if (c->sniff && tungosniff_give_back(c->sniff) != RC_OK) {
+    if (c->sniff && !give_back(c)) {
         fail(c, RC_NOMEM, NULL);
         return;
     }
-    tungosniff_free(c->sniff);
-    c->sniff = NULL;
     c->client = c->target = NULL;
+    c->kept = a;
+    cfg.keep_a = c->requests != NULL;
     report_connected(&c->report);
     c->splice = splice_start(a, b, &cfg, on_spliced, c);
     if (!c->splice)
@@ -206,7 +261,7 @@ static bool falls_back(const struct tun_conn *c, enum rc rc)
         return false;
     if (c->named && (rc == RC_NAME || rc == RC_UNREACH_HOST || rc == RC_UNREACH_NET))
         return true;
-    return (c->sniff || c->named) && cfg->sniffing_fallback;
+    return (c->sniffed || c->named) && cfg->sniffing_fallback;
 }
 
 static void fall_back(struct tun_conn *c)
@@ -244,22 +299,41 @@ static void on_dialled(void *arg, struct stream *s, const struct dial_result *re
         ask_before_letting_in(c, res);
 }
 
-static void on_sniffed(void *arg, enum rc rc)
+static void go_to(struct tun_conn *c, const struct sniffed *found)
 {
-    struct tun_conn *c = arg;
     struct target original = c->report.target;
     struct handler_plan plan;
 
-    if (rc != RC_OK) {
-        fail(c, rc, stream_diag(c->client)->text);
-        return;
-    }
-    tun_plan(c->h->cfg, &c->sniff->found, &original, &plan);
+    c->sniffed = true;
+    tun_plan(c->h->cfg, found, &original, &plan);
     c->report.target = plan.seen;
     if (tun_is_bypassed(c->h, "tcp", &plan.rule))
         fail(c, RC_DENIED, "bypass");
     else
         dial(c, &plan.dial, &plan.seen);
+}
+
+static void on_sniffed(void *arg, enum rc rc)
+{
+    struct tun_conn *c = arg;
+
+    if (rc != RC_OK)
+        fail(c, rc, stream_diag(c->client)->text);
+    else
+        go_to(c, &c->sniff->found);
+}
+
+/* A request for another host on the same connection. */
+static void go_on(struct tun_conn *c)
+{
+    struct addr client = c->report.client;
+    struct sniffed found;
+
+    report_init(&c->report, c->h->setup.service, "tungo", "tcp", &client,
+                loop_now_ms(c->h->setup.loop));
+    target_from_addr(&c->report.target, &c->dst);
+    tungohttp_next(c->requests, &found);
+    go_to(c, &found);
 }
 
 /* ---------------------------------------------------------------- from the listener */
@@ -315,6 +389,7 @@ void tun_on_flow(void *arg, struct tungo_flow *f)
     }
     c->flow = f;
     timer_init(h->setup.loop, &c->park, on_park_over);
+    timer_init(h->setup.loop, &c->linger, on_linger);
     tungo_flow_set_user(f, c);
     begin(c);
 }

@@ -41,6 +41,7 @@ sniffer_down() { # NAME PID
 }
 # where a request for http://NAME/ that is sent to the original address ends: "ADDRESS NAME PATH"
 http() { name=$1 && shift && inside "$C" curl -s -m 10 --resolve "$name:80:$TARGET" "$@" "http://$name/x" | cut -d' ' -f1-3; }
+keepalive() { inside "$C" timeout 30 python3 "$here/tests/tools/keepalive.py" "$TARGET" 80 "$@"; }
 hello() { inside "$C" timeout 20 python3 "$here/tests/tools/tlshello.py" "$TARGET" 443 "$work/ca" "$@" 2>&1; }
 # raw TEXT [PORT]: bytes to a port of the original address, what comes back within a second
 raw() { printf "$1" | inside "$C" timeout 10 python3 -c '
@@ -59,7 +60,7 @@ ms() { begin=$(date +%s%3N) && "$@" >/dev/null 2>&1 && echo $(($(date +%s%3N) - 
 between() { [ "$2" -ge "$1" ] && [ "$2" -le "$3" ] || { echo "$2 is not between $1 and $3"; return 1; }; }
 
 # --- the name is dialled, with the port that was asked for
-sniffer_up sniff 'sniffing=true'
+sniffer_up sniff 'sniffing=true&bypass=blocked.test'
 sniff=$pid
 http warm.up >/dev/null
 before=$(fds "$sniff")
@@ -73,6 +74,16 @@ same "HTTP: nor by name" "$TARGET localhost /x" "$(http whatever.test -H 'Host: 
 same "HTTP/1.0 without Host goes to the original address" "$TARGET - /x" "$(http whatever.test -0 -H 'Host:')"
 same "HTTP: a name that can't be dialled ends the connection" "" "$(http nx.test)"
 same "HTTP: a refused dial too" "" "$(http dead.test)"
+same "HTTP: CONNECT means its target, at the port that was asked for" "$NAMED" "$(raw 'CONNECT named.test:443 HTTP/1.1\r\n\r\n' 80 | tail -n 1 | cut -d' ' -f1)"
+same "HTTP: a rule of the service" closed "$(keepalive blocked.test)"
+same "keep-alive: one host" "$NAMED $NAMED $NAMED" "$(keepalive named.test NAMED.test named.test)"
+same "keep-alive: each request goes to its host" "$TARGET $NAMED $NAMED $TARGET" "$(keepalive t named.test named.test t)"
+same "keep-alive: also when all are sent at once" "$TARGET $NAMED $NAMED $TARGET" "$(keepalive --at-once t named.test named.test t)"
+same "keep-alive: bodies pass" "$TARGET put put $NAMED put $TARGET" "$(keepalive t t/3000000 named.test/700000 named.test t/1 t)"
+same "keep-alive: at once, with bodies" "put put $NAMED put" "$(keepalive --at-once t/100000 named.test/300000 named.test t/77)"
+same "keep-alive: the rule sees later requests, too" "$TARGET closed" "$(keepalive t blocked.test)"
+same "keep-alive: so do names that can't be dialled" "$TARGET reset" "$(keepalive t nx.test)"
+check "keep-alive: 30 times another host" test "$(keepalive $(for i in $(seq 15); do echo t named.test; done) | tr ' ' '\n' | sort | uniq -c | tr -s ' \n' ' ')" = " 15 $NAMED 15 $TARGET "
 same "TLS: the server name is dialled" named "$(hello named.test)"
 same "TLS without a name goes to the original address" original "$(hello -)"
 same "TLS: ClientHello in 3 records" named "$(hello named.test --records 3)"
@@ -88,7 +99,7 @@ done
 check "curl over TLS" sh -c "ip netns exec $C curl -sk -m 10 --resolve other.named.test:443:$TARGET https://other.named.test/ -w '%{certs}' -o /dev/null -v 2>&1 | grep 'CN=named'"
 
 # --- what says nothing that we know
-for bytes in 'hello' 'Z' 'GE' '\026\003\001' '\026\003\001\000\005hello' 'GETTING nowhere\n\n' 'SSH-2.0-x\r\n' '*1\r\n$4\r\nPING\r\n' '\000\001\002\003\377'; do
+for bytes in 'hello' 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\000\000\000\004' 'Z' 'GE' '\026\003\001' '\026\003\001\000\005hello' 'GETTING nowhere\n\n' 'SSH-2.0-x\r\n' '*1\r\n$4\r\nPING\r\n' '\000\001\002\003\377'; do
 	printf "$bytes" >"$work/sent"
 	raw "$bytes" >"$work/came"
 	check "unknown bytes arrive as they are: $bytes" cmp "$work/sent" "$work/came"
@@ -146,6 +157,7 @@ chain=$pid
 http warm.up >/dev/null
 before=$(fds "$chain")
 same "chain: HTTP" "$NAMED named.test /x" "$(http named.test)"
+same "chain: each request goes to its host" "put $NAMED put $TARGET" "$(keepalive t/100000 named.test named.test/200000 t)"
 same "chain: TLS in 3 records" named "$(hello named.test --records 3)"
 same "chain: no name" original "$(hello -)"
 check "chain: a server that speaks first" probe first "$TARGET"
