@@ -266,6 +266,18 @@ void eyeballs_add(struct eyeballs *e, const struct addr *v, int n, bool last)
     go_on(e);
 }
 
+bool eyeballs_has(const struct eyeballs *e, const struct addr *from, const struct addr *to)
+{
+    for (int i = 0; i < e->n_attempts; i++) {
+        const struct attempt *a = e->attempts[i];
+        struct addr local;
+        if (a->waiting && addr_equal(&a->peer, to) && os_local_addr(a->hot.fd, &local) == RC_OK &&
+            addr_equal(&local, from))
+            return true;
+    }
+    return false;
+}
+
 void eyeballs_free(struct eyeballs *e)
 {
     if (e == NULL)

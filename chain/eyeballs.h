@@ -38,6 +38,8 @@ void eyeballs_add(struct eyeballs *e, const struct addr *v, int n, bool last);
 /* The reason so far; RC_OK: nothing has failed yet. tried: only what the target or the network
  * said. */
 enum rc eyeballs_why(const struct eyeballs *e, bool tried, struct diag *diag);
+/* Is a connect under way from this local address to that one? */
+bool eyeballs_has(const struct eyeballs *e, const struct addr *from, const struct addr *to);
 void eyeballs_free(struct eyeballs *e); /* closes what is open; NULL is fine */
 
 #endif

@@ -210,3 +210,11 @@ bool router_is_node(const struct router *r, const struct addr *a)
     }
     return false;
 }
+
+bool router_is_dialling(const struct router *r, const struct addr *from, const struct addr *to)
+{
+    for (const struct dial *d = r->dials; d != NULL; d = d->next)
+        if (d->race != NULL && eyeballs_has(d->race, from, to))
+            return true;
+    return false;
+}

@@ -103,5 +103,7 @@ bool router_is_own_name(const struct router *r, const char *name, struct addr *v
 /* Is this the address of one of the nodes that this router dials? (A flow to it that arrives on the
  * TUN is a loop.) */
 bool router_is_node(const struct router *r, const struct addr *a);
+/* Is a connection of ours under way from `from` to `to`? (The same, whoever it goes to.) */
+bool router_is_dialling(const struct router *r, const struct addr *from, const struct addr *to);
 
 #endif

@@ -20,7 +20,7 @@ struct sockopts {
 
 /* What one item of an interface list means for one destination family. */
 struct bind_choice {
-    struct addr local; /* family 0: none */
+    struct addr local; /* family 0: none, the kernel chooses among those of the device */
     char device[16];   /* "": none */
     bool strict;
 };

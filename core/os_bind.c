@@ -105,7 +105,12 @@ static int expand_device(const struct asked *q, const char *name, struct bind_ch
         a.port = 0;
         if (!fits(&a, q->to))
             continue;
-        v[n] = (struct bind_choice){.local = a};
+        /* which of a device's IPv6 addresses is the right one (not deprecated, not tentative, of
+         * the destination's scope) the kernel knows better: RFC 6724 */
+        bool by_kernel = a.family == AF_INET6 && addr_is_global(q->to);
+        if (by_kernel && n > 0)
+            continue;
+        v[n] = (struct bind_choice){.local = by_kernel ? (struct addr){0} : a};
         snprintf(v[n++].device, sizeof v->device, "%.15s", name);
     }
     if (!known)

@@ -63,20 +63,32 @@ bool tun_is_bypassed(const struct tun_handler *h, const char *network, const str
     return h->setup.bypassed && h->setup.bypassed(h->setup.bypassed_arg, network, t);
 }
 
+void tun_tell_loop(struct tun_handler *h, const struct addr *dst, bool node)
+{
+    char text[ADDR_TEXT_MAX];
+
+    if (!h->told_of_loop)
+        log_warn("%s: routing loop: a flow%s %s came in through the TUN device; refused. Set "
+                 "`interface` on the %s (or so_mark with a rule), or add a route to it beside the "
+                 "device",
+                 h->setup.service, node ? " to the node" : " of our own to",
+                 addr_format(dst, text, sizeof text), node ? "hop" : "service");
+    h->told_of_loop = true;
+}
+
 bool tun_is_node(void *arg, const struct addr *a)
 {
     struct tun_handler *h = arg;
-    char text[ADDR_TEXT_MAX];
 
     if (!router_is_node(h->setup.router, a))
         return false;
-    if (!h->told_of_loop)
-        log_warn("%s: routing loop: a flow to the node %s came in through the TUN device; refused. "
-                 "Set `interface` on the "
-                 "hop (or so_mark with a rule), or add a route to the node beside the device",
-                 h->setup.service, addr_format(a, text, sizeof text));
-    h->told_of_loop = true;
+    tun_tell_loop(h, a, true);
     return true;
+}
+
+static void on_loop(void *arg, const struct addr *dst)
+{
+    tun_tell_loop(arg, dst, false);
 }
 
 uint32_t tun_park_ms(const struct tungo_handler_cfg *cfg, const struct router *r)
@@ -98,6 +110,7 @@ static enum rc tungo_handler_init(struct handler *handler, const struct handler_
                               .on_udp_open = tun_on_udp_open,
                               .on_udp_gone = tun_on_udp_gone,
                               .on_udp_more = tun_on_udp_more,
+                              .on_loop = on_loop,
                               .on_echo = tun_on_echo};
     struct tungo_cfg tc;
     enum rc rc;

@@ -82,6 +82,8 @@ bool tun_is_bypassed(const struct tun_handler *h, const char *network, const str
  * hear: this is for what never ends. */
 uint32_t tun_park_ms(const struct tungo_handler_cfg *cfg, const struct router *r);
 
+/* Our own traffic came back through the device: told once, with the mend. node: to one of ours. */
+void tun_tell_loop(struct tun_handler *h, const struct addr *dst, bool node);
 /* Is it the address of one of our nodes? Then what goes there is a loop: told once. arg: struct
  * tun_handler. */
 bool tun_is_node(void *arg, const struct addr *a);

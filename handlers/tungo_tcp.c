@@ -382,6 +382,11 @@ void tun_on_flow(void *arg, struct tungo_flow *f)
         answer_dns(h, f);
         return;
     }
+    if (router_is_dialling(h->setup.router, client, tungo_flow_target(f))) {
+        tun_tell_loop(h, tungo_flow_target(f), false);
+        tungo_flow_refuse(f, RC_UNREACH_HOST);
+        return;
+    }
     c = tun_conn_new(h, "tcp", client, tungo_flow_target(f));
     if (!c) {
         tungo_flow_refuse(f, RC_NOMEM);

@@ -50,7 +50,9 @@ static enum rc make(const struct sockopts *so, const struct addr *to, const stru
     for (int i = 0; i < (n ? n : 1); i++) {
         struct bind_choice c = n ? v[i] : none;
         *ret_choice = c;
-        if (port && c.local.family) {
+        if (port) {
+            if (!c.local.family)
+                c.local = (struct addr){.family = to->family};
             c.local.port = port;
             if (os_socket_for(SOCK_DGRAM, to, so, &c, ret_fd, NULL) == RC_OK)
                 return RC_OK;
@@ -92,10 +94,17 @@ static bool is_bound_to(int fd, const char *device)
     return len == 0 || strncmp(name, device, sizeof name) == 0; /* 0: never bound to one */
 }
 
-static bool is_right(const struct udp_socket *s, const struct bind_choice *want)
+/* It is by the device that comes first, and its address is still one of that device's: another one
+ * that has come along is no reason to change what peers know. */
+static bool is_right(const struct udp_socket *s, const struct bind_choice *v, int n)
 {
-    return strcmp(s->choice.device, want->device) == 0 &&
-           addr_same_ip(&s->choice.local, &want->local) && is_bound_to(s->hot.fd, want->device);
+    if (strcmp(s->choice.device, v[0].device) != 0 || !is_bound_to(s->hot.fd, v[0].device))
+        return false;
+    for (int i = 0; i < n; i++) {
+        if (strcmp(v[i].device, v[0].device) == 0 && addr_same_ip(&s->choice.local, &v[i].local))
+            return true;
+    }
+    return false;
 }
 
 enum rc udp_socket_renew(struct udp_socket *s, struct loop *loop, const struct sockopts *so,
@@ -110,7 +119,7 @@ enum rc udp_socket_renew(struct udp_socket *s, struct loop *loop, const struct s
     if (rc != RC_OK)
         return rc;
     s->epoch = epoch;
-    if (n == 0 || is_right(s, &v[0]))
+    if (n == 0 || is_right(s, v, n))
         return RC_OK;
     (void)os_local_addr(s->hot.fd, &local);
     rc = make(so, to, v, n, local.port, &fd, &choice, diag);

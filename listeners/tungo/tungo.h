@@ -42,6 +42,9 @@ struct tungo_events {
      * meanwhile (capped). */
     void (*on_udp_open)(void *arg, struct udp_dest *ud, const struct tungo_udp_route *route,
                         const struct addr *client, const struct addr *dst);
+    /* A datagram that an association of ours sent to dst has come back through the device: refused;
+     * tell the operator. May be NULL. */
+    void (*on_loop)(void *arg, const struct addr *dst);
     /* With icmp=forward: may a ping to dst leave? RC_OK: by a socket as *ret_so says; RC_AGAIN: it
      * is answered here; else as tungo_flow_refuse() says. NULL: all are answered here. */
     enum rc (*on_echo)(void *arg, const struct addr *client, const struct addr *dst,

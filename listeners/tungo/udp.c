@@ -179,6 +179,30 @@ bool udp_bind_route(struct tungo_udp *u, struct udp_pair *p, enum rc rc,
     return true;
 }
 
+enum { LOOP_LOOKS = 8 };
+
+/* Did one of the newest associations send this itself? What it sends arrives here within the turn,
+ * where the kernel's route to the destination is the device. */
+static bool is_ours(const struct tungo_udp *u, const struct addr *client)
+{
+    const struct list *fresh = &u->table.fresh;
+    bool here = false;
+    int looks = 0;
+
+    for (size_t i = 0; i < u->setup.n_own && !here; i++)
+        here = addr_same_ip(&u->setup.own[i].net, client);
+    if (!here)
+        return false;
+    for (struct list *r = fresh->prev; r != fresh && looks < LOOP_LOOKS; r = r->prev, looks++) {
+        struct udp_dest *d = LIST_OWNER(r, struct udp_dest, used);
+        struct addr local;
+        if (d->dgram && dgram_local(d->dgram, &local) == RC_OK && local.port == client->port &&
+            (addr_is_wildcard(&local) || addr_same_ip(&local, client)))
+            return true;
+    }
+    return false;
+}
+
 /* The pair with its decision, which may be a verdict against it, or with `first`: not yet, and this
  * datagram is kept already (*ret_kept). NULL: no room. */
 static struct udp_pair *pair_of(struct tungo_udp *u, const struct addr *client,
@@ -201,7 +225,11 @@ static struct udp_pair *pair_of(struct tungo_udp *u, const struct addr *client,
         (void)udp_table_source_drop(&u->table, s);
         return NULL;
     }
-    enum rc rc = u->events.on_udp(u->events.arg, client, dst, data, first, &route);
+    bool loop = is_ours(u, client);
+    if (loop && u->events.on_loop)
+        u->events.on_loop(u->events.arg, dst);
+    enum rc rc =
+        loop ? RC_UNREACH_HOST : u->events.on_udp(u->events.arg, client, dst, data, first, &route);
     if (rc == RC_AGAIN)
         rc = udp_keep_first(u, p, data, first, &route);
     *ret_kept = rc == RC_AGAIN;

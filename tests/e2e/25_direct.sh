@@ -162,6 +162,13 @@ same "a flow to the node itself: UDP" EHOSTUNREACH "$(ask udp 10.90.9.50 1080)"
 same "told once, with the mend" 1 "$(grep -c 'routing loop.*10.90.9.50:1080.*Set `interface`' "$work/loop.log")"
 stop_pid "$pid_loop"
 
+# no node, no interface: our own connections come back
+tun self ''
+for a in "$TARGET" "$TARGET6"; do for p in tcp udp; do same "our own $p to $a comes back: refused at once" 'E(HOST|NET)UNREACH' "$(ask $p "$a" 9995 | sed 's/^E\(HOST\|NET\)UNREACH$/E(HOST|NET)UNREACH/')"; done; done
+same "told once, with the mend (2)" 1 "$(grep -c 'routing loop: a flow of our own.*Set `interface` on the service' "$work/self.log")"
+stop_pid "$pid_self" && same "self ended with status" 0 "$status"
+check "few packets were made of it (2)" sh -c "[ \$(sed -n 's/.*packets: in \([0-9]*\),.*/\1/p' '$work/self.log' | tail -n 1) -lt 60 ]"
+
 # --- pings that really leave
 pinged() { inside "$C" ping -n -c 1 -W 3 "$@" 2>&1; }
 echoes() { inside "$T" cat /proc/net/snmp /proc/net/snmp6 | awk '/^Icmp: [0-9]/ { n += $10 } /^Icmp6InEchos / { n += $2 } END { print n }'; }
