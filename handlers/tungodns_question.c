@@ -10,6 +10,7 @@
 enum {
     OWN_TTL_S = 60,
     ADDRS_MAX = 32,
+    OPT_BYTES = 16, /* an empty one, and more */
     BIT_EDNS = 0x20000,
     BIT_DNSSEC = 0x10000 /* beside the flags of the head */
 };
@@ -44,12 +45,24 @@ static void say_malformed(struct dnsflow *f, const uint8_t *query)
 
 /* ---------------------------------------------------------------- questions */
 
+static size_t room_of(const struct dnsflow *f, const struct dns_edns *edns)
+{
+    return f->tcp ? DNS_MESSAGE_MAX : edns->udp_bytes;
+}
+
+/* An answer of ours; cap is the size of buf. */
+static void say_ours(struct dnsflow *f, uint8_t *buf, size_t n, size_t cap,
+                     const struct dns_edns *edns)
+{
+    dnsflow_say(f, buf, dns_add_opt(buf, n, cap, edns), room_of(f, edns));
+}
+
 /* The addresses of the family that was asked for. false: none of v. */
 static bool say_addresses(struct dnsflow *f, const uint8_t *query, const struct dns_msg *msg,
-                          const struct addr *v, int n, size_t max_bytes)
+                          const struct addr *v, int n, const struct dns_edns *edns)
 {
     struct tungodns *d = f->dns;
-    uint8_t buf[DNS_HEAD_BYTES + DNS_NAME_WIRE_MAX + 4 + ADDRS_MAX * 28];
+    uint8_t buf[DNS_HEAD_BYTES + DNS_NAME_WIRE_MAX + 4 + ADDRS_MAX * 28 + OPT_BYTES];
     int family = msg->type == DNS_A ? AF_INET : msg->type == DNS_AAAA ? AF_INET6 : 0, found = 0;
     size_t len;
 
@@ -61,7 +74,7 @@ static bool say_addresses(struct dnsflow *f, const uint8_t *query, const struct 
     if (d->map)
         (void)dnsmap_learn(d->map, &f->client, buf, len, loop_now_ms(d->setup.loop));
     d->stats.hosts++;
-    dnsflow_say(f, buf, len, max_bytes);
+    say_ours(f, buf, len, sizeof buf, edns);
     return true;
 }
 
@@ -75,7 +88,7 @@ enum own { OWN_NOT, OWN_SAID, OWN_UNKNOWN };
 /* Our own nodes and nameservers have true addresses: this machine's resolver may ask for them
  * through us. */
 static enum own say_own(struct dnsflow *f, const uint8_t *query, const struct dns_msg *msg,
-                        size_t max_bytes)
+                        const struct dns_edns *edns)
 {
     struct addr v[ADDRS_MAX];
     int n;
@@ -83,7 +96,7 @@ static enum own say_own(struct dnsflow *f, const uint8_t *query, const struct dn
     if (!f->dns->pool || !is_for_address(msg) ||
         !router_is_own_name(f->dns->setup.router, msg->name, v, ADDRS_MAX, &n))
         return OWN_NOT;
-    return say_addresses(f, query, msg, v, n, max_bytes) ? OWN_SAID : OWN_UNKNOWN;
+    return say_addresses(f, query, msg, v, n, edns) ? OWN_SAID : OWN_UNKNOWN;
 }
 
 static bool is_excepted(const struct tungodns *d, const struct dns_msg *msg)
@@ -94,10 +107,11 @@ static bool is_excepted(const struct tungodns *d, const struct dns_msg *msg)
            matcher_has(d->except, &t, NULL);
 }
 
-static bool say_fake(struct dnsflow *f, const uint8_t *query, const struct dns_msg *msg)
+static bool say_fake(struct dnsflow *f, const uint8_t *query, const struct dns_msg *msg,
+                     const struct dns_edns *edns)
 {
     struct tungodns *d = f->dns;
-    uint8_t buf[FAKEANSWER_MAX_BYTES];
+    uint8_t buf[FAKEANSWER_MAX_BYTES + OPT_BYTES];
     struct addr a;
     bool is_new;
     size_t n;
@@ -110,7 +124,7 @@ static bool say_fake(struct dnsflow *f, const uint8_t *query, const struct dns_m
         job_post(d->setup.loop, &d->flush);
     }
     d->stats.fake++;
-    f->say(f, buf, n);
+    say_ours(f, buf, n, sizeof buf, edns);
     return true;
 }
 
@@ -133,13 +147,13 @@ static bool say_kept(struct dnsflow *f, const uint8_t *query, const struct answe
 
 /* What the service's hosts say: they are a part of its resolver. */
 static bool say_hosts(struct dnsflow *f, const uint8_t *query, const struct dns_msg *msg,
-                      size_t max_bytes)
+                      const struct dns_edns *edns)
 {
     struct addr v[ADDRS_MAX];
 
     return is_for_address(msg) &&
            say_addresses(f, query, msg, v,
-                         router_hosts(f->dns->setup.router, msg->name, v, ADDRS_MAX), max_bytes);
+                         router_hosts(f->dns->setup.router, msg->name, v, ADDRS_MAX), edns);
 }
 
 /* Answers differ by the flags and by the server that was asked, unless all are ours. */
@@ -179,23 +193,26 @@ static enum dnsfate take_question(struct dnsflow *f, const uint8_t *data, size_t
     bool elsewhere = d->options->hijack || f->tcp;
 
     if (dns_find_edns(data, n, msg, &edns) != RC_OK) {
-        if (!elsewhere)
+        if (!elsewhere && !d->pool)
             return DNSFATE_PASS;
         say_malformed(f, data);
         return DNSFATE_TAKEN;
     }
-    size_t max_bytes = f->tcp ? DNS_MESSAGE_MAX : edns.udp_bytes;
+    size_t max_bytes = room_of(f, &edns);
+    bool same_for_all = d->options->hijack ? edns.subnet.net.family == 0 : !edns.options;
     struct answer_key key = {msg, bits_of(f, msg, &edns)};
-    enum own own = say_own(f, data, msg, max_bytes);
-    if (own == OWN_SAID || (own == OWN_NOT && say_fake(f, data, msg)) ||
-        (!edns.options && say_kept(f, data, &key, max_bytes)) ||
-        (d->options->hijack && say_hosts(f, data, msg, max_bytes)))
+    enum own own = say_own(f, data, msg, &edns);
+    if (own == OWN_SAID || (own == OWN_NOT && say_fake(f, data, msg, &edns)) ||
+        (same_for_all && say_kept(f, data, &key, max_bytes)) ||
+        (d->options->hijack && say_hosts(f, data, msg, &edns)))
         return DNSFATE_TAKEN;
     struct dnsask *a = dnsask_new(f, msg, data, elsewhere ? n : 0);
     if (a) {
         a->bits = key.bits;
-        a->keep = !edns.options;
+        a->keep = same_for_all;
         a->max_bytes = max_bytes;
+        if (d->options->hijack && same_for_all) /* cookies and the like are the client's with us */
+            a->n = dns_drop_options(a->query, n, msg);
     }
     if (!elsewhere) {
         d->stats.passed++;

@@ -217,6 +217,39 @@ START_TEST(test_fake_answers_and_knows)
 }
 END_TEST
 
+START_TEST(test_who_speaks_edns_is_answered_so)
+{
+    struct dns_query q = {.id = 7, .type = DNS_A, .name = "name.example", .edns_bytes = 4000};
+    uint8_t buf[512];
+    size_t n;
+    struct dns_msg m;
+    struct dns_edns edns;
+    start(answer_addr);
+    make("198.18.0.0/15", NULL);
+    struct dgram *d = flow();
+    ck_assert_int_eq(dns_format_query(&q, buf, sizeof(buf), &n), RC_OK);
+    buf[n - 4] |= 0x80; /* DO */
+    send_bytes(d, buf, n);
+    hear(1);
+    ck_assert_str_eq(text_of(0), "7 0 198.18.0.1");
+    ck_assert_int_eq(dns_parse(came[0].data, came[0].n, &m), RC_OK);
+    ck_assert_int_eq(dns_find_edns(came[0].data, came[0].n, &m, &edns), RC_OK);
+    ck_assert(edns.present && edns.dnssec && !edns.options);
+    ck_assert_uint_eq(edns.udp_bytes, DNS_UDP_BYTES);
+    ck_assert_str_eq(ask(d, "name.example", DNS_A, 8), "8 0 198.18.0.1"); /* and who does not */
+    ck_assert_int_eq(dns_parse(came[1].data, came[1].n, &m), RC_OK);
+    ck_assert_int_eq(dns_find_edns(came[1].data, came[1].n, &m, &edns), RC_OK);
+    ck_assert(!edns.present);
+    buf[11] = 2; /* a second record that is not there */
+    send_bytes(d, buf, n);
+    hear(3);
+    ck_assert_int_eq(came[2].data[3] & DNS_RCODE, DNS_FORMERR);
+    ck_assert_int_eq(peer.asked_udp, 0);
+    dgram_close(d);
+    stop();
+}
+END_TEST
+
 START_TEST(test_our_own_names_are_never_fake)
 {
     static const char *const servers[] = {"tls://ns.example:853", NULL};
@@ -509,6 +542,7 @@ int main(void)
     tcase_set_timeout(t, 30);
     tcase_add_test(t, test_no_option_is_nothing);
     tcase_add_test(t, test_fake_answers_and_knows);
+    tcase_add_test(t, test_who_speaks_edns_is_answered_so);
     tcase_add_test(t, test_our_own_names_are_never_fake);
     tcase_add_test(t, test_some_names_keep_their_true_addresses);
     tcase_add_test(t, test_cache_asks_once);
