@@ -198,34 +198,64 @@ static void tell_hop(struct teller *t, const struct route_account *a, const stru
 
 /* ---------------------------------------------------------------- the first connection */
 
-static void tell_name(struct teller *t, const struct route_account *a)
+/* "udp://192.0.2.53, tls://dns.example by chain c" */
+static void list_servers(const struct nameservers *list, char *text, size_t cap)
 {
-    char text[WHY_MAX] = "", name[TARGET_TEXT_MAX];
     size_t at = 0;
 
-    if (a->named_here)
-        (void)story_step(t->s, 1, "name", target_format_host(&t->q->target, name, sizeof name),
-                         a->name_open ? "not known yet" : "known",
-                         a->name_open ? "the service's resolver is asked before the chain; rules "
-                                        "about addresses count then"
-                                      : "the service's hosts or resolver give its address");
+    for (int i = 0; list && i < list->n && at < cap; i++) {
+        const struct nameserver *s = &list->v[i];
+
+        at += (size_t)snprintf(text + at, cap - at, "%s%s%s%s", i > 0 ? ", " : "", s->text,
+                               s->chain ? " by chain " : "", s->chain ? s->chain->name : "");
+    }
+}
+
+static void list_addrs(const struct addr *v, int n, char *text, size_t cap)
+{
+    char ip[ADDR_TEXT_MAX];
+    size_t at = 0;
+
+    for (int i = 0; i < n && at < cap; i++)
+        at += (size_t)snprintf(text + at, cap - at, "%s%s", i > 0 ? ", " : "",
+                               addr_format_ip(&v[i], ip, sizeof ip));
+}
+
+/* The service's own word about the target's name, before rules of hops see it. */
+static void tell_target_name(struct teller *t, const struct route_account *a)
+{
+    char text[WHY_MAX] = "", name[TARGET_TEXT_MAX];
+
+    if (!a->named_here)
+        return;
+    (void)target_format_host(&t->q->target, name, sizeof name);
+    if (a->name_open) {
+        list_servers(a->service_nameservers, text, sizeof text);
+        (void)story_step(t->s, 1, "name", name, "not known yet",
+                         "%s would be asked first; rules about addresses count then, too", text);
+    } else {
+        (void)story_step(t->s, 1, "name", name, "known here", "%s",
+                         target_format_host(&a->sent, text, sizeof text));
+    }
+}
+
+/* Who is asked for the address of the first server. */
+static void tell_name(struct teller *t, const struct route_account *a)
+{
+    char text[WHY_MAX] = "/etc/hosts, then /etc/resolv.conf";
+    const char *by = "this machine's";
+
     if (!target_is_name(&a->first))
         return;
-    for (int i = 0; i < a->n_known && at < sizeof text; i++) {
-        char ip[ADDR_TEXT_MAX];
-
-        at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", at ? ", " : "",
-                               addr_format_ip(&a->known[i], ip, sizeof ip));
+    if (a->n_known) {
+        by = "known here";
+        list_addrs(a->known, a->n_known, text, sizeof text);
+    } else if (a->nameservers) {
+        by = "nameservers";
+        list_servers(a->nameservers, text, sizeof text);
     }
-    for (int i = 0; a->nameservers && !a->n_known && i < a->nameservers->n && at < sizeof text; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", at ? ", " : "",
-                               a->nameservers->v[i].text);
-    (void)story_step(t->s, 1, "resolver", a->first.name,
-                     a->n_known       ? "known here"
-                     : a->nameservers ? "nameservers"
-                                      : "this machine's",
-                     "%s%s", !a->n_known && !a->nameservers ? "/etc/hosts, /etc/resolv.conf" : text,
-                     a->has_hosts ? " (a hosts object comes first)" : "");
+    (void)story_step(t->s, 1, "resolver", a->first.name, by, "%s%s", text,
+                     a->has_hosts && !a->n_known ? " (a hosts object comes first)" : "");
 }
 
 static void tell_way(struct teller *t, const struct route_account *a, const struct addr *to)
@@ -290,6 +320,7 @@ static void tell_route(struct teller *t, const struct route_account *a)
         if (json_array_append_new(nodes, json_string(a->route.nodes[i]->name)))
             t->s->nomem = true;
     story_fact_list(t->s, "nodes", nodes);
+    tell_target_name(t, a);
     for (int i = 0; i < a->chain.n; i++)
         tell_hop(t, a, &a->chain.hops[i]);
     if (a->rc != RC_OK) {

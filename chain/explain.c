@@ -22,6 +22,7 @@ static void name_it(struct route_account *a, struct dial *d)
         return;
     int n = resolver_peek(d->router->resolver, name, v, RESOLVE_ADDRS_MAX);
     a->named_here = true;
+    a->service_nameservers = d->router->nameservers;
     a->name_open = n == 0;
     if (n > 0)
         dial_set_known(d, v, n);

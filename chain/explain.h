@@ -21,7 +21,8 @@ struct route_account {
     struct target sent;  /* what the last node is told; direct: what is dialled */
     bool named_here;     /* the service's hosts or resolver give the target's address */
     bool name_open;      /* they would have to be asked first: rules see the address then, too */
-    enum rc rc;          /* RC_OK: there is a way; else diag says why there is none */
+    const struct nameservers *service_nameservers; /* borrowed, as all below; NULL: none */
+    enum rc rc; /* RC_OK: there is a way; else diag says why there is none */
     struct diag diag;
     struct chain_account chain; /* hop by hop, up to the one where it was decided; n 0: no chain */
     struct route route;         /* n 0: direct */

@@ -42,7 +42,7 @@ static void make(struct made *w, uint16_t port)
         &connector_socks5, &connector_http, &connector_relay, &connector_socks4, &connector_direct};
     *w = (struct made){.chain = chain_new("chain"), .hops = rnd(HOPS + 1)};
     for (int i = 0; i < w->hops; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "hop-%d", i);
         struct hop *h = hop_new(&(struct hop_cfg){
             .loop = loop,
