@@ -376,7 +376,8 @@ void explain_service(struct story *s, const struct service *service,
         tell_verdict(&t, "refused", NULL, "by the service's rules");
         return;
     }
-    struct dial_req req = {.target = plan.dial, .seen = plan.seen, .client = q->client};
+    struct dial_req req = {
+        .target = plan.dial, .seen = plan.seen, .client = q->client, .by_name = plan.by_name};
     router_explain(t.p->router, &req, q->udp, &a);
     tell_route(&t, &a);
     route_account_done(&a);

@@ -342,7 +342,12 @@ bool dial_begin(struct dial *d)
     d->asked = router_told(r, dial_seen(d));
     d->sent = d->req.target;
     d->n_known = 0;
-    return (r->hosts != NULL || r->nameservers != NULL) && target_is_name(&d->req.target);
+    if (!target_is_name(&d->req.target))
+        return false;
+    struct addr unused;
+    if (d->req.by_name)
+        return router_hosts(r, d->req.target.name, &unused, 1) > 0;
+    return r->hosts != NULL || r->nameservers != NULL;
 }
 
 static void on_start(struct job *job)

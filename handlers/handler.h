@@ -54,6 +54,7 @@ struct handler_plan {
     struct target dial;
     struct target seen; /* the rules of hops and nodes go by it */
     bool answered;      /* the handler answers itself, nothing is dialled */
+    bool by_name;       /* of the dial (chain/router.h) */
     enum rc rc;         /* RC_OK; RC_UNSUPPORTED: not served; RC_INVALID: no such request */
     char note[160];     /* why, or what else is worth knowing; may be empty */
 };

@@ -44,6 +44,7 @@ struct tun_handler {
     struct {
         struct addr client, dst;
         struct target seen, dial;
+        bool by_name;
     } decided; /* the last UDP flow that got a route: as rules saw it, and where it goes */
     bool ending, told_of_loop, told_dns_tcp;
     struct deferred deferred;
@@ -66,7 +67,8 @@ struct tun_conn {
     struct node *node;       /* that has not told yet whether the target is there; else NULL */
     uint64_t answered_bytes; /* when linger looked last */
     bool sniffed;
-    bool named; /* by DNS; its address is as good */
+    bool named;   /* by DNS; its address is as good */
+    bool by_name; /* its address is a fake one */
     struct deferred deferred;
 };
 

@@ -36,6 +36,7 @@ bool tun_plan_known(const struct tungo_handler_cfg *cfg, enum tungodns_known kno
         return true;
     case KNOWN_FAKE:
         ret_p->rule = ret_p->seen = ret_p->dial = *name;
+        ret_p->by_name = true;
         return true;
     case KNOWN_STALE:
         ret_p->rc = RC_REFUSED;
@@ -58,6 +59,7 @@ void tun_plan_udp(enum tungodns_known known, const struct target *name, const st
         return;
     case KNOWN_FAKE:
         ret_p->rule = ret_p->seen = ret_p->dial = *name;
+        ret_p->by_name = true;
         return;
     case KNOWN_NAME:
         ret_p->rule = ret_p->seen = *name;

@@ -241,6 +241,7 @@ static void dial(struct tun_conn *c, const struct target *t, const struct target
 
     if (seen)
         req.seen = *seen;
+    req.by_name = c->by_name;
     req.v6_only = c->h->cfg->ipv6 && c->report.client.family == AF_INET6;
     c->dial = router_dial(c->h->setup.router, &req, on_dialled, c);
     if (!c->dial)
@@ -359,6 +360,7 @@ static void begin(struct tun_conn *c)
         return;
     }
     c->named = known == KNOWN_NAME;
+    c->by_name = plan.by_name;
     c->report.target = plan.seen;
     if (plan.rc != RC_OK)
         fail(c, plan.rc, plan.note);

@@ -48,6 +48,7 @@ static enum rc route_of(struct tun_handler *h, const struct addr *client, const 
     h->decided.dst = *dst;
     h->decided.seen = plan->seen;
     h->decided.dial = plan->dial;
+    h->decided.by_name = plan->by_name;
     ret_route->id = route.id;
     ret_route->fixed = route.fixed || target_is_name(&plan->dial);
     ret_route->empty_apart = route.empty_apart && !ret_route->fixed;
@@ -167,12 +168,14 @@ static bool open_way(struct tun_conn *c, bool fixed)
     if (addr_equal(&h->decided.client, &c->report.client) && addr_equal(&h->decided.dst, &c->dst)) {
         plan.seen = h->decided.seen;
         plan.dial = h->decided.dial;
+        plan.by_name = h->decided.by_name;
     } else {
         const struct sniffed none = {.proto = SNIFF_UNKNOWN};
         enum tungodns_known known = tungodns_name(h->dns, &c->report.client, &c->dst, &name);
         tun_plan_udp(known, &name, &none, &c->report.target, &plan);
     }
     req.seen = c->report.target = plan.seen;
+    req.by_name = plan.by_name;
     if (fixed)
         req.target = plan.dial;
     c->dial = router_dial_dgram(h->setup.router, &req, on_dgram, c);

@@ -109,12 +109,17 @@ kill -9 "$fake"
 wait "$fake" 2>/dev/null
 mine=$(echo "$mine" | sed "s/ $fake\b//")
 wait_for "the device goes" 5 gone
-dns_up fake2 "$FAKE" -F "$NODE"
+forget
+dns_up fake2 "$FAKE&resolver=udp://$NS&udpTimeout=2s" -F "$NODE" # which is for what leaves directly only
 fake=$pid
 before=$(fds "$fake")
 same "fake: after a crash, by address" "$NAMED 198.18.0.2 /x" "$(fetch http://198.18.0.2/x)"
 same "fake: the same address" "198.18.0.1 fd00:f::1" "$(short @$NS named.test A) $(short @$NS named.test AAAA)"
+same "fake: a datagram, with a resolver" echoed "$(udp 198.18.0.2)"
+same "fake: the resolver was not asked before the chain" "" "$(asked)"
 dns_down fake2 "$fake"
+check "explain: nor does it" sh -c "'$CGOST' explain -C '$here/configs/fake-client.yaml' tcp 198.18.0.9:443 --sni www.example.org >'$work/out' && grep -q '^result *chain: .*target www.example.org:443' '$work/out' && ! grep -q 'before the chain' '$work/out'"
+check "explain: a name that leaves directly" sh -c "'$CGOST' explain -C '$here/configs/fake-client.yaml' tcp 198.18.0.9:443 --sni www.example.com | grep '^result *direct'"
 sed -i 's/ hidden.test$/ hidden test/' "$work/state/pool"
 printf '198.18.0.9 cut.te' >>"$work/state/pool"
 dns_up fake3 "dns.fake=198.18.0.0/15&dns.fake.file=$work/state/pool&dns.fake.except=.plain.test,*.lan&dns.map=true" -F "$NODE"
