@@ -147,25 +147,26 @@ void doctor_check_default_routes(struct doctor *d)
 /* ---------------------------------------------------------------- interfaces */
 
 /* Each place of the configuration that binds our sockets in this network namespace. */
-typedef void bound_fn(struct doctor *d, const char *what, const char *name, const char *interface);
+typedef void bound_fn(struct doctor *d, const char *what, const char *name, const char *interface,
+                      void *arg);
 
-static void each_of_hop(struct doctor *d, bound_fn *fn, const struct conf_hop *h)
+static void each_of_hop(struct doctor *d, const struct conf_hop *h, bound_fn *fn, void *arg)
 {
     for (size_t i = 0; i < h->n; i++)
         if (!h->nodes[i].netns || !*h->nodes[i].netns)
-            fn(d, "node", h->nodes[i].name, h->nodes[i].interface);
+            fn(d, "node", h->nodes[i].name, h->nodes[i].interface, arg);
 }
 
-static void each_bound(struct doctor *d, bound_fn *fn)
+static void each_bound(struct doctor *d, bound_fn *fn, void *arg)
 {
     const struct config *cfg = d->c.cfg;
 
     for (size_t i = 0; cfg && i < cfg->n_services; i++)
         if (!cfg->services[i].netns_out || !*cfg->services[i].netns_out)
-            fn(d, "service", cfg->services[i].name, cfg->services[i].interface);
+            fn(d, "service", cfg->services[i].name, cfg->services[i].interface, arg);
     for (size_t i = 0; cfg && i < cfg->n_chains; i++)
         for (size_t h = 0; h < cfg->chains[i].n; h++)
-            each_of_hop(d, fn, cfg->chains[i].hops[h]);
+            each_of_hop(d, cfg->chains[i].hops[h], fn, arg);
 }
 
 /* The next item of "eth0!, 192.0.2.1"; false: there is none. */
@@ -215,17 +216,19 @@ static void check_item(struct doctor *d, const char *what, const char *name, con
                     v[0].device[0] ? v[0].device : item);
 }
 
-static void check_list(struct doctor *d, const char *what, const char *name, const char *interface)
+static void check_list(struct doctor *d, const char *what, const char *name, const char *interface,
+                       void *arg)
 {
     char item[ITEM_BYTES];
 
+    (void)arg;
     while (next_item(&interface, item, sizeof item))
         check_item(d, what, name, item);
 }
 
 void doctor_check_interfaces(struct doctor *d)
 {
-    each_bound(d, check_list);
+    each_bound(d, check_list, NULL);
 }
 
 /* ---------------------------------------------------------------- where our packets leave */
@@ -237,18 +240,17 @@ struct devices {
     size_t n;
 };
 
-static struct devices leaving; /* of the check under way; one thread */
-
-static void add_device(const char *name)
+static void add_device(struct devices *out, const char *name)
 {
-    for (size_t i = 0; i < leaving.n; i++)
-        if (!strcmp(leaving.v[i], name))
+    for (size_t i = 0; i < out->n; i++)
+        if (!strcmp(out->v[i], name))
             return;
-    if (*name && leaving.n < DEVICES_MAX)
-        (void)snprintf(leaving.v[leaving.n++], sizeof leaving.v[0], "%.15s", name);
+    if (*name && out->n < DEVICES_MAX)
+        (void)snprintf(out->v[out->n++], sizeof out->v[0], "%.15s", name);
 }
 
-static void add_bound(struct doctor *d, const char *what, const char *name, const char *interface)
+static void add_bound(struct doctor *d, const char *what, const char *name, const char *interface,
+                      void *arg)
 {
     struct sockopts so = {.interface = interface};
     struct bind_choice v[CHOICES_MAX];
@@ -260,21 +262,21 @@ static void add_bound(struct doctor *d, const char *what, const char *name, cons
     (void)name;
     if (os_bind_choices(&so, &any, v, CHOICES_MAX, &n, NULL) == RC_OK)
         for (int i = 0; i < n; i++)
-            add_device(v[i].device);
+            add_device(arg, v[i].device);
 }
 
 /* The interfaces that the configuration names, and those of the default routes. */
-static const struct devices *leaving_devices(struct doctor *d)
+static struct devices leaving_devices(struct doctor *d)
 {
+    struct devices out = {.n = 0};
     struct link_info link;
 
-    leaving.n = 0;
-    each_bound(d, add_bound);
+    each_bound(d, add_bound, &out);
     if (find_default(d, AF_INET, &link))
-        add_device(link.name);
+        add_device(&out, link.name);
     if (find_default(d, AF_INET6, &link))
-        add_device(link.name);
-    return &leaving;
+        add_device(&out, link.name);
+    return out;
 }
 
 static int rp_filter(const char *device)
@@ -287,22 +289,22 @@ static int rp_filter(const char *device)
 
 void doctor_check_rp_filter(struct doctor *d)
 {
-    const struct devices *out = leaving_devices(d);
+    struct devices out = leaving_devices(d);
     int all = rp_filter("all");
     char mend[PATH_BYTES];
 
-    for (size_t i = 0; d->n_tuns && i < out->n; i++) {
-        int own = rp_filter(out->v[i]), strict = own > all ? own : all;
+    for (size_t i = 0; d->n_tuns && i < out.n; i++) {
+        int own = rp_filter(out.v[i]), strict = own > all ? own : all;
 
         if (strict != 1) {
-            doctor_fine(d, "rp_filter", "%s: %s", out->v[i], strict ? "loose" : "off");
+            doctor_fine(d, "rp_filter", "%s: %s", out.v[i], strict ? "loose" : "off");
             continue;
         }
-        (void)snprintf(mend, sizeof mend, "sysctl -w net.ipv4.conf.%s.rp_filter=2", out->v[i]);
+        (void)snprintf(mend, sizeof mend, "sysctl -w net.ipv4.conf.%s.rp_filter=2", out.v[i]);
         doctor_wrong(d, "rp_filter", mend,
                      "%s is strict: answers to our own sockets are dropped there, once the way "
                      "back leads into the device",
-                     out->v[i]);
+                     out.v[i]);
     }
 }
 
@@ -356,12 +358,13 @@ static void compare_mtu(struct doctor *d, const struct doctor_tun *t, const char
 
 void doctor_check_mtu(struct doctor *d)
 {
+    struct devices out = leaving_devices(d);
+
     for (size_t i = 0; i < d->n_tuns; i++) {
         const struct doctor_tun *t = &d->tuns[i];
-        const struct devices *out = leaving_devices(d);
 
-        for (size_t k = 0; k < out->n; k++)
-            compare_mtu(d, t, out->v[k]);
+        for (size_t k = 0; k < out.n; k++)
+            compare_mtu(d, t, out.v[k]);
         if (t->plan.mtu < IPV6_MTU_MIN && has_v6(&t->plan))
             doctor_wrong(d, "mtu", "mtu=1280 or more", "%s has %u: IPv6 needs 1280", t->plan.device,
                          t->plan.mtu);

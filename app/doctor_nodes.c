@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REACH_MS = 5000, CONFIRM_MS = 1000, PROBES_MAX = 1024, MEND_BYTES = 300 };
+enum { REACH_MS = 5000, TRIES_MAX = 3, CONFIRM_MS = 1000, PROBES_MAX = 1024, MEND_BYTES = 300 };
 
 struct examination {
     struct doctor *d;
@@ -152,6 +152,10 @@ static void start(struct examination *e, const struct chain *c, int hop)
     struct dial_req only = {.reach = true};
     const struct dialer_type *t = e->node->dialer.type;
 
+    /* a dead node before it is not its fault, when another one is there */
+    for (int i = 0; i < hop; i++)
+        rc.retries += c->hops[i]->n_nodes - 1;
+    rc.retries = rc.retries < TRIES_MAX ? rc.retries : TRIES_MAX;
     e->reached = RC_NOMEM;
     timer_init(e->d->c.loop, &e->patience, on_patience);
     rc.chain = chain_to(e, c, hop);

@@ -190,6 +190,10 @@ says "the second hop" node wrong 'hop hop-1.*node-0'
 silent "the first hop is reached" loop
 says "the first hop answers" node fine 'hop hop-0'
 
+doctor -L socks5://:1 -F "socks5://$SERVER:4009,$SERVER:1081" -F socks5://demo:demo-only@127.0.0.1:1080
+says "a dead node of the first hop" node wrong 'hop hop-0: node node-0'
+says "the second hop is reached by the other one" node fine 'hop hop-1: node node-0'
+
 # --- loops, before the service runs
 doctor -L "tungo://:0?net=192.168.123.1/24&route=0.0.0.0/1,128.0.0.0/1" -F relay://203.0.113.1:443?interface=
 says "the way to the node leads into the device to be" loop wrong 'node-0.*tungo'
