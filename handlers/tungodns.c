@@ -17,6 +17,18 @@ enum { DNS_PORT = 53 };
 
 /* ---------------------------------------------------------------- names of flows */
 
+/* This machine is one client, whichever of the device's addresses it speaks from: it may ask by
+ * IPv4 for what it connects to by IPv6. */
+static struct addr who_is(const struct tungodns *d, const struct addr *client)
+{
+    const struct netlist *own = d->setup.tungo ? tungo_nets(d->setup.tungo) : NULL;
+
+    for (size_t i = 0; own && i < own->n; i++)
+        if (addr_same_ip(&own->v[i].net, client))
+            return own->v[0].net;
+    return *client;
+}
+
 enum tungodns_known tungodns_name(struct tungodns *d, const struct addr *client,
                                   const struct addr *dst, struct target *ret_name)
 {
@@ -25,11 +37,12 @@ enum tungodns_known tungodns_name(struct tungodns *d, const struct addr *client,
 
     if (!d)
         return KNOWN_NOTHING;
+    const struct addr who = who_is(d, client);
     bool fake = d->pool && fakepool_has(d->pool, dst);
     if (fake)
         name = fakepool_name(d->pool, dst);
     else if (d->map)
-        name = dnsmap_find(d->map, client, dst, loop_now_ms(d->setup.loop), &sure);
+        name = dnsmap_find(d->map, &who, dst, loop_now_ms(d->setup.loop), &sure);
     if (!name) {
         d->stats.stale += fake;
         return fake ? KNOWN_STALE : KNOWN_NOTHING;
@@ -253,6 +266,7 @@ void dnsflow_init(struct dnsflow *f, struct tungodns *d, const struct addr *clie
     list_init(&f->asks);
     list_init(&f->link);
     list_append(&d->flows, &f->link);
+    f->who = who_is(d, client);
     if (tungodns_name(d, client, server, &f->where) != KNOWN_FAKE)
         target_from_addr(&f->where, server);
 }

@@ -56,7 +56,7 @@ void dnsask_learn(struct dnsask *a, const uint8_t *answer, size_t n, int64_t ttl
     if (dns_parse(answer, n, &m) != RC_OK || (m.flags & DNS_TC) != 0)
         return;
     if (d->map)
-        (void)dnsmap_learn(d->map, &a->flow->client, answer, n, now_ms);
+        (void)dnsmap_learn(d->map, &a->flow->who, answer, n, now_ms);
     unsigned rcode = m.flags & DNS_RCODE;
     if (!d->answers || !a->keep || ttl_ms < 0 || (rcode != DNS_NOERROR && rcode != DNS_NXDOMAIN) ||
         !dns_lifetime(answer, n, &m, &ttl_s))

@@ -52,6 +52,7 @@ struct dnsflow {
     struct tungodns *dns; /* NULL: the handler has ended */
     struct list link;
     struct addr client, server;
+    struct addr who;     /* the client as the map knows it */
     struct target where; /* the server, by its name if its address is a fake one */
     bool tcp;
     struct list asks;

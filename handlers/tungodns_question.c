@@ -72,7 +72,7 @@ static bool say_addresses(struct dnsflow *f, const uint8_t *query, const struct 
         dns_format_answer(query, msg, DNS_NOERROR, v, n, OWN_TTL_S, buf, sizeof buf, &len) != RC_OK)
         return false;
     if (d->map)
-        (void)dnsmap_learn(d->map, &f->client, buf, len, loop_now_ms(d->setup.loop));
+        (void)dnsmap_learn(d->map, &f->who, buf, len, loop_now_ms(d->setup.loop));
     d->stats.hosts++;
     say_ours(f, buf, len, sizeof buf, edns);
     return true;
@@ -139,7 +139,7 @@ static bool say_kept(struct dnsflow *f, const uint8_t *query, const struct answe
     if (!d->answers || !answers_get(d->answers, key, query, now_ms, buf, sizeof buf, &n))
         return false;
     if (d->map)
-        (void)dnsmap_learn(d->map, &f->client, buf, n, now_ms);
+        (void)dnsmap_learn(d->map, &f->who, buf, n, now_ms);
     d->stats.kept++;
     dnsflow_say(f, buf, n, max_bytes);
     return true;
