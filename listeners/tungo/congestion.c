@@ -5,9 +5,15 @@
 enum {
     FIRST_MSS = 10, /* RFC 6928 */
     LEAST_MSS = 2,
-    QUEUE_US = 3000,   /* with a quarter of the least round trip: what is not yet a queue */
-    TOLERATED = 16,    /* one part in so many */
-    CREDIT_US = 10000, /* credit is kept for so long: two steps of the timer */
+    QUEUE_US = 3000, /* with a quarter of the least round trip: what is not yet a queue */
+    BEGIN_US = 3000, /* a queue may begin: at least so much more than the least round trip ... */
+    BEGIN_MOST_US = 16000, /* ... and at most; an eighth between */
+    EMPTY_US = 1000,       /* with a sixteenth of the least round trip: there is none */
+    CAREFUL_PART = 4,      /* slow start goes on with this part of its speed */
+    CAREFUL_MOST = 20,     /* samples, five round trips */
+    EMPTY_PART = 16,       /* of what arrives, the growth while the queue is empty */
+    TOLERATED = 16,        /* one part in so many */
+    CREDIT_US = 10000,     /* credit is kept for so long: two steps of the timer */
 };
 
 static const double cubic_c = 0.4, cubic_beta = 0.7, reno_alpha = 0.53;
@@ -49,8 +55,21 @@ static bool shows_queue(const struct rtt *r)
 
 void congestion_on_rtt(struct congestion *c, const struct rtt *r)
 {
-    if (c->kind == CONGESTION_TOLERANT && c->cwnd < c->ssthresh && shows_queue(r))
+    uint64_t more = r->least_us / 8;
+
+    if (c->kind != CONGESTION_TOLERANT || c->cwnd >= c->ssthresh)
+        return;
+    more = more < BEGIN_US ? BEGIN_US : more > BEGIN_MOST_US ? BEGIN_MOST_US : more;
+    c->careful = r->last_us >= r->least_us + more ? c->careful + 1 : 0;
+    if (shows_queue(r) || c->careful >= CAREFUL_MOST) {
         c->ssthresh = c->cwnd;
+        c->careful = 0;
+    }
+}
+
+static bool queue_is_empty(const struct rtt *r)
+{
+    return r->least_us && r->last_us < r->least_us + r->least_us / 16 + EMPTY_US;
 }
 
 static double larger(double a, double b)
@@ -74,6 +93,8 @@ static void grow_cubic(struct congestion *c, uint32_t acked, const struct rtt *r
     if (target > next)
         next += (target - next) * acked / next;
     next = larger(next, cwnd + reno_alpha * mss * acked / cwnd);
+    if (c->kind == CONGESTION_TOLERANT && queue_is_empty(r))
+        next = larger(next, cwnd + (double)acked / EMPTY_PART);
     if (next > cwnd * 1.5)
         next = cwnd * 1.5;
     c->cwnd = next < CONGESTION_MOST_BYTES ? (uint32_t)(next + 0.5) : CONGESTION_MOST_BYTES;
@@ -90,6 +111,8 @@ void congestion_on_ack(struct congestion *c, uint32_t acked, uint32_t flight, co
     }
     if (acked > c->cwnd)
         acked = c->cwnd;
+    if (c->careful)
+        acked /= CAREFUL_PART;
     c->cwnd =
         c->cwnd + acked < CONGESTION_MOST_BYTES ? c->cwnd + acked : (uint32_t)CONGESTION_MOST_BYTES;
 }

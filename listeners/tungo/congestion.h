@@ -3,7 +3,8 @@
  *
  * Pure; times are microseconds of the caller's clock. CUBIC in bytes (RFC 9438), and a variant for
  * links that lose by themselves: as long as the round trip shows no queue, a few losses are the
- * radio's and do not slow us down. It also leaves slow start when the round trip grows. Its price:
+ * radio's and do not slow us down, and the window grows by a sixteenth a round trip. It also leaves
+ * slow start when the round trip grows, in two steps (as RFC 9406). Its price:
  * behind a policer, which drops without a queue, it keeps losing up to 1/16.
  */
 #ifndef LISTENERS_TUNGO_CONGESTION_H
@@ -28,6 +29,7 @@ struct congestion {
     enum congestion_kind kind;
     uint32_t mss;
     uint32_t cwnd, ssthresh;
+    unsigned careful;  /* samples that showed a beginning queue in slow start, one after another */
     double most, k;    /* CUBIC: window before the last cut, seconds until it is reached again */
     uint64_t epoch_us; /* since when it grows; 0: not yet */
     uint32_t undo_cwnd, undo_ssthresh; /* as before the last cut; 0: none */

@@ -132,6 +132,9 @@ static err_t on_new_pcb(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pc
     tcp_err(pcb, on_error);
     tcp_poll(pcb, NULL, UINT8_MAX);
     tcp_nagle_disable(pcb);
+    /* netlayer_room() is the limit; lwIP's own counts segments until their last byte is
+     * acknowledged and would refuse what there is room for */
+    pcb->snd_buf = NETSTACK_BUFFER_MAX + 2 * SENDQ_CHUNK_BYTES;
     f->acked_to = pcb->rcv_nxt;
     offload_raise_mss(f);
     return ERR_OK;

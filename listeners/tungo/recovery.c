@@ -318,7 +318,7 @@ static void mark_lost(struct recovery *r, uint64_t now_us, bool tick)
 void recovery_ack(struct recovery *r, uint32_t ack, const struct sack_block *block, unsigned n,
                   uint64_t now_us)
 {
-    uint32_t before = flight(r), acked = 0;
+    uint32_t before = flight(r), known = r->fack - r->holes.bytes, arrived;
     bool is_new = false;
 
     if (is_double(r, block, n, ack))
@@ -328,7 +328,6 @@ void recovery_ack(struct recovery *r, uint32_t ack, const struct sack_block *blo
         holes_clear(&r->holes, r->una, ack, &news);
         if (news.any)
             on_filled(r, &news, now_us);
-        acked = ack - r->una;
         r->forgot = 0;
         r->una = ack;
         r->fack = seq_max(r->fack, ack);
@@ -337,6 +336,7 @@ void recovery_ack(struct recovery *r, uint32_t ack, const struct sack_block *blo
     for (unsigned i = 0; i < n; i++)
         is_new = take_block(r, &block[i], now_us) || is_new;
     measure(r, now_us);
+    arrived = r->fack - r->holes.bytes - known;
     if (is_new) {
         r->news_us = now_us;
         r->backoff = 0;
@@ -347,8 +347,8 @@ void recovery_ack(struct recovery *r, uint32_t ack, const struct sack_block *blo
         r->in_episode = false;
     if (r->holes.n)
         mark_lost(r, now_us, false);
-    if (acked && !(r->in_episode && r->cut && r->cc.cwnd >= r->cc.ssthresh))
-        congestion_on_ack(&r->cc, acked, before, &r->rtt, now_us);
+    if (arrived && !(r->in_episode && r->cut && r->cc.cwnd >= r->cc.ssthresh))
+        congestion_on_ack(&r->cc, arrived, before, &r->rtt, now_us);
     congestion_refill(&r->cc, &r->rtt, now_us);
 }
 

@@ -2,11 +2,13 @@
  * seed.
  *
  *   badlink NS_A DEV_A NS_B DEV_B [delay=MS] [jitter=MS] [loss=PERCENT] [reorder=PERCENT]
- * [dup=PERCENT] [seed=N] [queue=N]
+ * [dup=PERCENT] [seed=N] [queue=N] [rate=MBIT] [buffer=MS] [late=PERCENT] [by=N]
  *
  * Makes a TUN device in each namespace (the caller sets addresses and routes) and carries packets
  * between them, each way alike. "reorder" lets a packet overtake: it leaves without the delay (at
- * least 5 ms of delay are then used). Prints "ready" on stdout when both devices are there, and its
+ * least 5 ms of delay are then used). "rate" is each way's, what would
+ * wait for longer than "buffer" (40 ms) in front of it is dropped; "late" with it lets a packet be
+ * overtaken by N others (8). Prints "ready" on stdout when both devices are there, and its
  * counters on stderr when SIGTERM ends it.
  */
 #include <errno.h>
@@ -34,8 +36,9 @@ struct packet {
 };
 
 static struct {
-    unsigned long delay, jitter, loss, reorder, dup, seed, queue;
-} opt = {.seed = 1, .queue = 20000};
+    unsigned long delay, jitter, loss, reorder, dup, seed, queue, rate, buffer, late, by;
+} opt = {.seed = 1, .queue = 20000, .buffer = 40, .by = 8};
+static uint64_t free_us[2]; /* when each way has sent what it has */
 
 static struct packet **heap;
 static size_t heap_n;
@@ -141,6 +144,17 @@ static void enqueue(int to, const unsigned char *data, size_t n, uint64_t now)
         dropped++;
         return;
     }
+    if (opt.rate) {
+        uint64_t begin = free_us[to] > now ? free_us[to] : now, wire = n * 8 / opt.rate;
+        if (begin - now > opt.buffer * 1000) {
+            dropped++;
+            return;
+        }
+        free_us[to] = begin + wire;
+        delay += free_us[to] - now;
+        if (happens(opt.late))
+            delay += wire * opt.by + 1;
+    }
     p = malloc(sizeof *p);
     if (!p)
         die("malloc");
@@ -193,7 +207,7 @@ int main(int argc, char **argv)
     if (argc < 5) {
         fprintf(stderr, "usage: badlink NS_A DEV_A NS_B DEV_B [delay=MS] [jitter=MS] [loss=%%] "
                         "[reorder=%%] [dup=%%] "
-                        "[seed=N] [queue=N]\n");
+                        "[seed=N] [queue=N] [rate=MBIT] [buffer=MS] [late=%%] [by=N]\n");
         return 2;
     }
     for (int i = 5; i < argc; i++) {
@@ -214,6 +228,14 @@ int main(int argc, char **argv)
             opt.seed = strtoul(eq + 1, NULL, 10);
         else if (k == 5 && !strncmp(argv[i], "queue", k))
             opt.queue = strtoul(eq + 1, NULL, 10);
+        else if (k == 4 && !strncmp(argv[i], "rate", k))
+            opt.rate = strtoul(eq + 1, NULL, 10);
+        else if (k == 6 && !strncmp(argv[i], "buffer", k))
+            opt.buffer = strtoul(eq + 1, NULL, 10);
+        else if (k == 4 && !strncmp(argv[i], "late", k))
+            opt.late = hundredths(eq + 1);
+        else if (k == 2 && !strncmp(argv[i], "by", k))
+            opt.by = strtoul(eq + 1, NULL, 10);
         else {
             fprintf(stderr, "badlink: unknown word %s\n", argv[i]);
             return 2;

@@ -182,6 +182,28 @@ START_TEST(test_strangers_reports_are_not_read)
 }
 END_TEST
 
+/* lwIP counts a segment until its last byte is acknowledged; we count bytes. */
+START_TEST(test_room_is_what_lwip_takes)
+{
+    establish("8.8.8.8", 1380, 7);
+    struct tungo_flow *f = pcb_now()->callback_arg;
+    uint32_t sent = 0, acked = 0;
+    size_t n;
+
+    base = c.ack;
+    for (int round = 0; round < 60; round++) {
+        while ((n = push(65536)) > 0)
+            sent += (uint32_t)n;
+        ck_assert_uint_eq(f->tx.waiting, 0);
+        acked += (sent - acked) / 3 / 1380 * 1380;
+        pass(1);
+        report(acked, 0, 0);
+    }
+    ck_assert_uint_gt(sent - acked, 600000);
+    stream_abort(s);
+}
+END_TEST
+
 START_TEST(test_closed_window_opens_again)
 {
     begin("8.8.8.8", 13800);
@@ -204,7 +226,7 @@ int main(void)
         test_device_that_cannot_cut,           test_tail_and_fin_are_probed,
         test_client_that_vanished_is_given_up, test_smaller_link_sends_all_again,
         test_without_sack_the_window_is_open,  test_strangers_reports_are_not_read,
-        test_closed_window_opens_again,
+        test_room_is_what_lwip_takes,          test_closed_window_opens_again,
     };
 
     with_recovery = true;
