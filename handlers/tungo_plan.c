@@ -10,6 +10,10 @@ void tun_plan(const struct tungo_handler_cfg *cfg, const struct sniffed *found,
 {
     struct target named = *original;
 
+    if (found->proto == SNIFF_DNS) { /* whom a question is about is not who is asked */
+        tun_plan_udp(KNOWN_NOTHING, NULL, found, original, ret_p);
+        return;
+    }
     sniffed_rule_target(found, original, &ret_p->rule);
     (void)sniffed_target(found, &named);
     ret_p->seen = named;
@@ -102,10 +106,10 @@ static bool is_fake(const struct tungo_handler_cfg *cfg, const struct addr *a)
 static void plan_named(const struct tungo_handler_cfg *cfg, const struct handler_question *q,
                        struct handler_plan *p)
 {
-    bool dns = q->target->addr.port == DNS_PORT;
-    struct sniffed found = {.proto = is_tcp(q) ? SNIFF_TLS
-                                     : dns     ? SNIFF_DNS
-                                               : SNIFF_QUIC,
+    bool dns = q->target->addr.port == DNS_PORT && cfg->sniffing_udp;
+    struct sniffed found = {.proto = dns         ? SNIFF_DNS
+                                     : is_tcp(q) ? SNIFF_TLS
+                                                 : SNIFF_QUIC,
                             .port = 443};
 
     (void)snprintf(found.name, sizeof found.name, "%s", q->name);

@@ -23,6 +23,7 @@
 enum {
     HALF_OPEN_MS = 600 * 1000, /* what a side that still sends may pause after the other ended */
     SNIFF_MS = 300,
+    DNS_PORT = 53,
     LINGER_MS = 2000 /* silence of a target after a request to another host was seen */
 };
 
@@ -132,13 +133,14 @@ static void on_sniffed(void *arg, enum rc rc);
 static void client_is_open(struct tun_conn *c)
 {
     int64_t wait_ms = c->h->cfg->sniffing_timeout_ms;
+    bool dns = c->h->cfg->sniffing_udp && c->dst.port == DNS_PORT;
 
     if (c->target) {
         start_splice(c);
         return;
     }
-    c->sniff =
-        tungosniff_start(c->client, (uint32_t)(wait_ms > 0 ? wait_ms : SNIFF_MS), on_sniffed, c);
+    c->sniff = tungosniff_start(c->client, dns, (uint32_t)(wait_ms > 0 ? wait_ms : SNIFF_MS),
+                                on_sniffed, c);
     if (!c->sniff)
         fail(c, RC_NOMEM, NULL);
 }

@@ -62,7 +62,11 @@ static enum rc read_some(struct tungosniff *w)
     if (rc != RC_OK)
         return rc;
     w->n += n;
-    return sniff_stream(w->buf, w->n, &w->found);
+    rc = sniff_stream(w->buf, w->n, &w->found);
+    if (rc == RC_OK || !w->dns)
+        return rc;
+    enum rc dns = sniff_dns_stream(w->buf, w->n, &w->found);
+    return dns == RC_PROTO ? rc : dns;
 }
 
 static void on_bytes(struct stream *s, unsigned ready, void *arg)
@@ -91,14 +95,15 @@ static void on_bytes(struct stream *s, unsigned ready, void *arg)
     }
 }
 
-struct tungosniff *tungosniff_start(struct stream *s, uint32_t timeout_ms, tungosniff_fn *done,
-                                    void *arg)
+struct tungosniff *tungosniff_start(struct stream *s, bool dns, uint32_t timeout_ms,
+                                    tungosniff_fn *done, void *arg)
 {
     struct tungosniff *w = calloc(1, sizeof *w);
 
     if (!w)
         return NULL;
     *w = (struct tungosniff){.client = s,
+                             .dns = dns,
                              .timeout_ms = timeout_ms,
                              .done = done,
                              .arg = arg,

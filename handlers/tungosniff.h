@@ -28,6 +28,7 @@ struct tungosniff {
     char *buf;
     size_t n, cap;
     uint32_t timeout_ms;
+    bool dns;       /* it may be a question */
     bool more_time; /* the beginning of something known was seen */
     struct sniffed found;
     tungosniff_fn *done;
@@ -35,9 +36,9 @@ struct tungosniff {
     struct deferred deferred;
 };
 
-/* s is open. NULL: no memory. */
-struct tungosniff *tungosniff_start(struct stream *s, uint32_t timeout_ms, tungosniff_fn *done,
-                                    void *arg);
+/* s is open. dns: a DNS question is looked for, too. NULL: no memory. */
+struct tungosniff *tungosniff_start(struct stream *s, bool dns, uint32_t timeout_ms,
+                                    tungosniff_fn *done, void *arg);
 /* Puts the bytes in front of what the client says next. */
 enum rc tungosniff_give_back(struct tungosniff *w);
 void tungosniff_free(struct tungosniff *w); /* NULL is fine */

@@ -2,7 +2,7 @@
 #include "sniff/dns.h"
 #include "core/wire/dns.h"
 
-enum { PORT = 53, CLASS_ANY = 255 };
+enum { PORT = 53, CLASS_ANY = 255, QUERY_MAX_BYTES = 4096 };
 
 static void set_found(const struct dns_msg *m, struct sniffed *ret_found)
 {
@@ -61,6 +61,8 @@ enum rc sniff_dns_stream(const void *buf, size_t n, struct sniffed *ret_found)
     struct slice msg;
     enum rc rc = dns_frame(buf, n, &msg);
 
+    if (msg.n > QUERY_MAX_BYTES)
+        return RC_PROTO;
     if (rc == RC_AGAIN)
         *ret_found = (struct sniffed){.proto = SNIFF_DNS};
     if (rc != RC_OK)

@@ -15,7 +15,7 @@
 enum rc sniff_dns_query(const void *buf, size_t n, uint16_t port, struct sniffed *ret_found);
 /* An answer's question. RC_PROTO: no answer to a standard query. */
 enum rc sniff_dns_answer(const void *buf, size_t n, struct sniffed *ret_found);
-/* The first query of a stream (two bytes of length first). RC_AGAIN: more bytes. */
+/* The first query of a stream (two bytes of length first, 4,096 at most). RC_AGAIN: more bytes. */
 enum rc sniff_dns_stream(const void *buf, size_t n, struct sniffed *ret_found);
 
 #endif

@@ -38,8 +38,9 @@ bytes() { # ADDRESS PORT [OPTION...] HEX...
 	echo "${answer##* }" >"$work/ms"
 	case $answer in refused* | prohibited*) echo "${answer% *}" ;; sent*) echo "$answer" ;; *) side $answer ;; esac
 }
-dns() { # ADDRESS PORT QUESTION...: one side per question
-	got= && for w in $(inside "$C" timeout 20 python3 "$here/tests/tools/flight.py" dns "$@" 2>&1 | tail -n 1); do got="$got$(side "$w") "; done
+dns() { asked dns "$@"; }
+asked() { # dns|tcp ADDRESS PORT QUESTION...: one side per question
+	got= && for w in $(inside "$C" timeout 20 python3 "$here/tests/tools/flight.py" "$@" 2>&1 | tail -n 1); do got="$got$(side "$w") "; done
 	echo "${got% }"
 }
 took() { # WHAT LEAST MOST: the last flight
@@ -102,6 +103,13 @@ same "service: others pass" direct "$(flight -- direct.test)"
 same "service: DNS" prohibited "$(dns "$TARGET" 53 blocked.test)"
 same "service: other DNS" direct "$(dns "$TARGET" 53 direct.test)"
 down "$pid" rule
+
+# --- with sniffing of TCP
+tungo_up tcp 'sniffing=true&sniffing.udp=true&bypass=blocked.test' -F "relay+tcp://$SERVER:9000?bypass=direct.test,*.direct.test"
+same "DNS over TCP: a name that the bypass has" "direct direct" "$(asked tcp "$TARGET" 53 direct.test/A www.direct.test/AAAA)"
+same "DNS over TCP: another" chain "$(asked tcp "$TARGET" 53 chain.test)"
+same "DNS over TCP: a rule of the service" closed "$(asked tcp "$TARGET" 53 blocked.test)"
+down "$pid" tcp
 
 tungo_up block 'quic=block'
 for a in "$TARGET" "$TARGET6"; do

@@ -4,11 +4,12 @@
     flight.py serve ADDRESS PORT...             answers each datagram with "SENDER BYTES SHA256" (to DNS as a DNS answer)
     flight.py send ADDRESS PORT [--pause S] [--wait S] HEX...
     flight.py dns ADDRESS PORT NAME[/TYPE]...   questions, from one socket, one behind the other without waiting
+    flight.py tcp ADDRESS PORT NAME[/TYPE]...   the same over one TCP connection; it is answered the same way
 
 send prints "SENDER MS" when all datagrams were seen from one sender, in order and as they were (MS: until the first
 answer), else what went wrong. dns prints one sender per question.
 """
-import errno, hashlib, select, socket, struct, sys, time
+import errno, hashlib, select, socket, struct, sys, threading, time
 
 
 def family(a):
@@ -21,6 +22,7 @@ def serve(address, *ports):
         s = socket.socket(family(address), socket.SOCK_DGRAM)
         s.bind((address, int(p)))
         socks.append(s)
+    threading.Thread(target=serve_tcp, args=(address,), daemon=True).start()
     print("ready", flush=True)
     while True:
         for s in select.select(socks, [], [])[0]:
@@ -29,6 +31,19 @@ def serve(address, *ports):
             if s.getsockname()[1] == 53:
                 say = d[:2] + bytes([d[2] | 0x80]) + d[3:] + say
             s.sendto(say, peer)
+
+
+def serve_tcp(address):
+    """DNS only, one client at a time."""
+    with socket.create_server((address, 53), family=family(address)) as l:
+        while True:
+            s, peer = l.accept()
+            f = s.makefile("rb")
+            while len(n := f.read(2)) == 2:
+                d = f.read(struct.unpack(">H", n)[0])
+                d = d[:2] + bytes([d[2] | 0x80]) + d[3:] + peer[0].encode()
+                s.sendall(struct.pack(">H", len(d)) + d)
+            s.close()
 
 
 def connected(address, port):
@@ -74,16 +89,33 @@ def send(address, port, *words):
     print(f"{senders.pop()} {int((first - begin) * 1000)}")
 
 
+def question(i, q):
+    name, _, kind = q.partition("/")
+    labels = b"".join(bytes([len(x)]) + x.encode() for x in name.split(".")) + b"\0"
+    return struct.pack(">6H", i, 0x100, 1, 0, 0, 0) + labels + struct.pack(">2H", 28 if kind == "AAAA" else 1, 1)
+
+
+def tcp(address, port, *questions):
+    s = socket.create_connection((address, int(port)), timeout=5)
+    f, out = s.makefile("rb"), []
+    try:
+        for i, q in enumerate(questions):
+            m = question(i, q)
+            s.sendall(struct.pack(">H", len(m)) + m)
+            n = f.read(2)
+            out.append(f.read(struct.unpack(">H", n)[0])[len(m) :].decode() if n else "closed")
+    except OSError as e:
+        out.append(type(e).__name__)
+    print(" ".join(out))
+
+
 def dns(address, port, *questions):
     s = connected(address, port)
     s.settimeout(3)
     sent, seen = {}, {}
     for i, q in enumerate(questions):
-        name, _, kind = q.partition("/")
-        labels = b"".join(bytes([len(x)]) + x.encode() for x in name.split(".")) + b"\0"
-        m = struct.pack(">6H", 1000 + i, 0x100, 1, 0, 0, 0) + labels + struct.pack(">2H", 28 if kind == "AAAA" else 1, 1)
-        sent[1000 + i] = m
-        s.send(m)
+        sent[1000 + i] = question(1000 + i, q)
+        s.send(sent[1000 + i])
     try:
         while len(seen) < len(sent):
             d = s.recv(2048)
@@ -97,4 +129,4 @@ def dns(address, port, *questions):
     print(" ".join(seen.get(i, "none") for i in sent))
 
 
-{"serve": serve, "send": send, "dns": dns}[sys.argv[1]](*sys.argv[2:])
+{"serve": serve, "send": send, "dns": dns, "tcp": tcp}[sys.argv[1]](*sys.argv[2:])

@@ -13,7 +13,7 @@ def request(word):
     host, _, n = word.partition("/")
     if not n:
         return f"GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(), None
-    body = bytes(i % 251 for i in range(int(n)))
+    body = (bytes(range(251)) * (int(n) // 251 + 1))[: int(n)]
     head = f"PUT /sink HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     return head + body, hashlib.sha256(body).hexdigest()
 
@@ -32,9 +32,9 @@ def answer(f):
 def main(address, port, *words):
     at_once = words[0] == "--at-once"
     words = words[at_once:]
+    parts = [request(w) for w in words]  # before the connection: who says nothing for long has no name
     s = socket.create_connection((address, int(port)), timeout=10)
     f, out = s.makefile("rb"), []
-    parts = [request(w) for w in words]
     if at_once:
         threading.Thread(target=s.sendall, args=(b"".join(p[0] for p in parts),), daemon=True).start()
     try:

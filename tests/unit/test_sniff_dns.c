@@ -109,6 +109,8 @@ START_TEST(test_streams)
     ck_assert_int_eq(sniff_dns_stream(wire, n + 2, &found), RC_OK);
     ck_assert_str_eq(found.name, "example.com");
     ck_assert_int_eq(sniff_dns_stream("\0\x05hello", 7, &found), RC_PROTO);
+    ck_assert_int_eq(sniff_dns_stream("\x10\x01", 2, &found), RC_PROTO); /* no query is that long */
+    ck_assert_int_eq(sniff_dns_stream("\x10\0", 2, &found), RC_AGAIN);
 }
 END_TEST
 
