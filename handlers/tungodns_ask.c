@@ -36,6 +36,8 @@ struct dnsask *dnsask_new(struct dnsflow *f, const struct dns_msg *msg, const ui
 
 void dnsask_end(struct dnsask *a)
 {
+    if (a->exchange)
+        a->flow->dns->n_exchanges--;
     exchange_cancel(a->exchange);
     list_remove(&a->link);
     a->flow->n_asks--;
@@ -93,7 +95,7 @@ void dnsflow_answer(struct dnsflow *f, const uint8_t *answer, size_t n)
 
 bool dnsask_is_ours(const struct tungodns *d, const struct addr *server, const struct dns_msg *msg)
 {
-    for (const struct list *l = d->flows.next; l != &d->flows; l = l->next) {
+    for (const struct list *l = d->flows.next; d->n_exchanges > 0 && l != &d->flows; l = l->next) {
         const struct dnsflow *f = (const void *)((const char *)l - offsetof(struct dnsflow, link));
         for (const struct list *k = f->asks.next; k != &f->asks; k = k->next) {
             const struct dnsask *a =
@@ -147,6 +149,7 @@ static void on_exchange(void *arg, enum rc rc, const uint8_t *answer, size_t n)
     unsigned rcode = rc == RC_OK ? answer[3] & DNS_RCODE : DNS_SERVFAIL;
 
     a->exchange = NULL;
+    a->flow->dns->n_exchanges--;
     bool said = rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN;
     if (!said && a->server + 1 < a->list->n) {
         ask_next(a);
@@ -181,8 +184,10 @@ static void ask_next(struct dnsask *a)
                                                           .query = a->query,
                                                           .n = a->n},
                                    on_exchange, a);
-        if (a->exchange)
-            return;
+        if (!a->exchange)
+            continue;
+        a->flow->dns->n_exchanges++;
+        return;
     }
     finish_with(a, refused ? DNS_NOERROR : DNS_SERVFAIL);
 }

@@ -41,7 +41,7 @@ struct tungodns {
     struct job flush;        /* of the record */
     size_t n_unreal;         /* ranges of the pool that are in chain/unreal.h */
     struct list flows;
-    unsigned n_asks;
+    unsigned n_asks, n_exchanges; /* of them, asked by us */
     struct tungodns_stats stats;
     bool told_of_loop; /* a question of ours came back in */
     bool told_dns_tcp;

@@ -214,7 +214,7 @@ static enum dnsfate take_question(struct dnsflow *f, const uint8_t *data, size_t
         if (d->options->hijack && same_for_all) /* cookies and the like are the client's with us */
             a->n = dns_drop_options(a->query, n, msg);
     }
-    if (!elsewhere) {
+    if (!elsewhere && (a || !d->names_rule)) {
         d->stats.passed++;
         *ret_ask = a;
         return DNSFATE_PASS;

@@ -484,7 +484,9 @@ START_TEST(test_open_questions_are_capped)
     pass_time(1);
     ck_assert_int_eq(n_came, 64); /* what the flow's queue holds */
     ck_assert_str_eq(text_of(0), "64 2 -");
+    ck_assert_uint_eq(dns->n_exchanges, DNSASKS_PER_FLOW);
     dgram_close(d);
+    ck_assert_uint_eq(dns->n_exchanges, 0);
     stop();
 }
 END_TEST
