@@ -19,6 +19,9 @@ static void (*const checks[])(struct doctor *d) = {
 /* ---------------------------------------------------------------- findings */
 
 static void find(struct doctor *d, const char *check, const char *verdict, const char *mend,
+                 const char *fmt, va_list ap) __attribute__((format(printf, 5, 0)));
+
+static void find(struct doctor *d, const char *check, const char *verdict, const char *mend,
                  const char *fmt, va_list ap)
 {
     char text[TEXT_MAX];
