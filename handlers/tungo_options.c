@@ -98,7 +98,8 @@ const struct option tungo_options[] = {
      .type = OPTION_STRING,
      .flags = OPTION_OURS,
      .offset = AT(dns.fake_file),
-     .help = "where fake addresses are recorded; default: /var/lib/cgost/SERVICE.fake"},
+     .help =
+         "where fake addresses are recorded, none: nowhere; default: /var/lib/cgost/SERVICE.fake"},
     {.key = "quic",
      .type = OPTION_ENUM,
      .flags = OPTION_OURS,

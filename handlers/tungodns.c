@@ -84,6 +84,8 @@ static void open_record(struct tungodns *d)
     struct diag diag = {.rc = RC_OK};
     char path[512];
 
+    if (d->options->fake_file && strcmp(d->options->fake_file, "none") == 0)
+        return;
     if (d->options->fake_file)
         (void)snprintf(path, sizeof path, "%s", d->options->fake_file);
     else

@@ -31,7 +31,7 @@ struct tungodns_options {
     bool cache, hijack, map;
     struct netlist fake;
     struct strlist fake_except; /* patterns as of a bypass */
-    char *fake_file;
+    char *fake_file;            /* NULL: the default place; "none": no record */
 };
 
 /* *ret_d stays NULL when no option is set, nor names_rule; then the functions below answer "no".

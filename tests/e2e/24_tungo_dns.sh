@@ -127,6 +127,7 @@ printf '198.18.0.9 cut.te' >>"$work/state/pool"
 dns_up fake3 "dns.fake=198.18.0.0/15&dns.fake.file=$work/state/pool&dns.fake.except=.plain.test,*.lan&dns.map=true" -F "$NODE"
 fake=$pid
 before=$(fds "$fake")
+same "fake: the record is for its owner only" 600 "$(stat -c %a "$work/state/pool")"
 check "fake: a spoiled record is told" said fake3 '2 lines could not be used'
 same "fake: the rest of it counts" "198.18.0.1" "$(short @$NS named.test A)"
 same "fake: AAAA without a range: no answer, no error" "NOERROR 0" "$(status @$NS named.test AAAA) $(dig +noall +answer @$NS named.test AAAA | wc -l)"
@@ -144,7 +145,7 @@ own_up() {
 	tungo_is_up
 }
 ROUTES="net=192.168.123.1/24,fd12:3::1/64&route=10.90.9.0/24,fd90:9::/64,198.18.0.0/15"
-own_up own -L "tungo://:0?name=tungo&$ROUTES&interface=c0&dns.fake=198.18.0.0/15&dns.fake.file=$work/state/own" -F "relay://node.test:8421?interface=c0&bypass=named.test"
+own_up own -L "tungo://:0?name=tungo&$ROUTES&interface=c0&dns.fake=198.18.0.0/15&dns.fake.file=none" -F "relay://node.test:8421?interface=c0&bypass=named.test"
 own=$pid
 before=$(fds "$own")
 forget
