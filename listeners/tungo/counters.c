@@ -40,6 +40,8 @@ const char *counters_format(const struct tungo *t, char *buf, size_t cap)
     put(&l, " loops %" PRIu64, t->stats.loops);
     put(&l, "; TCP: flows %zu, all %" PRIu64 ", refused %" PRIu64, t->net->table.n, tcp->flows,
         tcp->refused);
+    if (tcp->cut)
+        put(&l, ", not taken for memory %" PRIu64, tcp->cut);
     if (tcp->asserts)
         put(&l, ", assertions of lwIP %" PRIu64, tcp->asserts);
     put(&l,

@@ -3,6 +3,7 @@
 #include "listeners/tungo/netlayer.h"
 #include "listeners/tungo/netstack.h"
 #include "listeners/tungo/outflow.h"
+#include "listeners/tungo/source.h"
 #include "lwip/priv/tcp_priv.h"
 #include <stdlib.h>
 
@@ -16,6 +17,7 @@ struct tungo_flow *flow_find(struct netstack *ns, const struct flow_key *key)
 struct tungo_flow *flow_new(struct netstack *ns, const struct flow_key *key)
 {
     struct tungo_flow *f = calloc(1, sizeof *f);
+    struct addr client;
 
     if (!f)
         return NULL;
@@ -23,6 +25,12 @@ struct tungo_flow *flow_new(struct netstack *ns, const struct flow_key *key)
     f->state = FLOW_PARKED;
     f->entry.key = *key;
     f->heard_ms = loop_now_ms(ns->loop);
+    client = flow_client(f);
+    f->source = f->rx.source = f->tx.source = source_get(&ns->sources, &client);
+    if (!f->source) {
+        free(f);
+        return NULL;
+    }
     list_init(&f->in_turn);
     list_init(&f->in_ticks);
     list_init(&f->in_acks);
@@ -69,6 +77,8 @@ void flow_end(struct tungo_flow *f)
     idle_remove(f);
     recvq_clear(&f->rx);
     sendq_clear(&f->tx, &f->ns->blocks);
+    source_put(f->source);
+    f->source = f->rx.source = f->tx.source = NULL;
     loop_free_later(f->ns->loop, &f->deferred, free, f);
 }
 

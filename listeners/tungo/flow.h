@@ -31,6 +31,7 @@ struct netstack;
 struct outflow;
 struct packet;
 struct parked;
+struct source;
 struct tcp_pcb;
 
 enum flow_state { FLOW_PARKED, FLOW_LIVE, FLOW_DEAD };
@@ -43,6 +44,7 @@ struct tungo_flow {
     struct parked *parked;  /* FLOW_PARKED only (syn.h) */
     struct tcp_pcb *pcb;    /* NULL: not yet, or gone */
     struct netlayer *layer; /* NULL: not yet, or closed by its owner */
+    struct source *source;  /* on whose account its memory is */
     struct recvq rx;
     struct sendq tx;
     struct outflow *outflow; /* NULL: no SACK, or not established yet */

@@ -63,7 +63,9 @@ struct netstack *netstack_new(struct loop *loop, struct tungo *t)
     ns->loop = loop;
     ns->tungo = t;
     ns->flows_max = NETSTACK_FLOWS_MAX;
-    if (!netpcb_listener() || !flowtab_init(&ns->table)) {
+    if (!netpcb_listener() || !flowtab_init(&ns->table) ||
+        !sources_init(&ns->sources, NETSTACK_HELD_BYTES)) {
+        flowtab_done(&ns->table);
         free(ns);
         return NULL;
     }
@@ -98,6 +100,7 @@ void netstack_free(struct netstack *ns)
     outflows_done(ns);
     job_cancel(&ns->turn_end);
     flowtab_done(&ns->table);
+    sources_done(&ns->sources);
     blocks_done(&ns->blocks);
     netif_default = &ns->netif;
     netif_remove(&ns->netif);
@@ -245,7 +248,7 @@ static void stray(struct netstack *ns, const struct packet *p, struct rxbuf *b)
     struct pbuf *q;
 
     ns->stats.strays++;
-    if ((p->tcp_flags & TCPFLAG_RST) || !(q = rxbuf_to_pbuf(b, p->ip, p->bytes))) {
+    if ((p->tcp_flags & TCPFLAG_RST) || !(q = rxbuf_to_pbuf(b, p->ip, p->bytes, NULL))) {
         if (p->tcp_flags & TCPFLAG_RST)
             rxbuf_free(b);
         return;
@@ -309,7 +312,26 @@ static bool breaks_the_window(const struct tcp_pcb *pcb, const struct packet *p)
     return false;
 }
 
-static void feed(struct tungo_flow *f, const struct packet *p, struct rxbuf *b)
+/* The headers alone go on: what they acknowledge gives memory back. The bytes come again. */
+static void cut_payload(struct packet *p)
+{
+    if (packet_version(p->ip) == 6)
+        packet_wr16(p->ip + IP6_AT_PAYLOAD, (unsigned)(p->payload - IP6_HEADER_BYTES));
+    else
+        packet_wr16(p->ip + IP4_AT_TOTAL, (unsigned)p->payload);
+    p->bytes = p->payload;
+    p->tcp_flags &= (uint8_t)~TCPFLAG_FIN;
+    p->ip[p->l4 + TCP_AT_FLAGS] &= (uint8_t)~TCPFLAG_FIN;
+}
+
+static bool may_hold(const struct tungo_flow *f, const struct packet *p)
+{
+    bool poor = f->rx.bytes < NETSTACK_POOR_BYTES && !f->pcb->ooseq;
+
+    return p->payload == p->bytes || source_may(f->source, p->bytes, poor);
+}
+
+static void feed(struct tungo_flow *f, struct packet *p, struct rxbuf *b)
 {
     struct netstack *ns = f->ns;
     uint64_t now = loop_now_ms(ns->loop);
@@ -325,8 +347,12 @@ static void feed(struct tungo_flow *f, const struct packet *p, struct rxbuf *b)
         rxbuf_free(b);
         return;
     }
+    if (!may_hold(f, p)) {
+        ns->stats.cut++;
+        cut_payload(p);
+    }
     outflow_before_input(f, p, &news);
-    q = rxbuf_to_pbuf(b, p->ip, p->bytes);
+    q = rxbuf_to_pbuf(b, p->ip, p->bytes, f->source);
     if (!q) {
         ns->stats.no_memory++;
         return; /* as if it had been lost */

@@ -17,6 +17,7 @@
 #include "listeners/tungo/flow.h"
 #include "listeners/tungo/idle.h"
 #include "listeners/tungo/outflow.h"
+#include "listeners/tungo/source.h"
 #include "listeners/tungo/syn.h"
 #include "listeners/tungo/tungo.h"
 #include "lwip/netif.h"
@@ -27,8 +28,10 @@ struct rxbuf;
 struct tungo;
 
 enum {
-    NETSTACK_FLOWS_MAX = 65536, /* past it the flow unused for longest goes */
-    NETSTACK_BLOCKS_MAX = 4096, /* 272 MiB of packets and bytes under way */
+    NETSTACK_FLOWS_MAX = 65536,      /* past it the flow unused for longest goes */
+    NETSTACK_BLOCKS_MAX = 4096,      /* 272 MiB of packets and bytes under way */
+    NETSTACK_HELD_BYTES = 256 << 20, /* by all flows, both ways (source.h) */
+    NETSTACK_POOR_BYTES = 16384,     /* a flow that holds less of what came is poor */
     NETSTACK_TICK_MS = 50, /* acknowledgements put off; every second one is lwIP's slow timer */
     NETSTACK_WINDOW_BYTES = 1 << 20,
     NETSTACK_BUFFER_MAX = 4 << 20, /* of either direction of a flow */
@@ -36,6 +39,7 @@ enum {
 
 struct netstack_stats {
     uint64_t flows, refused, evicted, resets, strays, keepalive_ends, no_memory, dropped_ooseq;
+    uint64_t cut;     /* segments whose bytes were not taken: the source holds too much */
     uint64_t asserts; /* of lwIP that did not hold and cost only their flow */
 };
 
@@ -44,6 +48,7 @@ struct netstack {
     struct tungo *tungo;
     struct netif netif;
     struct blocks blocks;
+    struct sources sources;
     struct flowtab table;
     struct list turn;    /* flows that a packet came for in this turn */
     struct list ticks;   /* flows with something lwIP's slow timer must look at */

@@ -1,5 +1,6 @@
 /* listeners/tungo/recvq.c - see recvq.h. */
 #include "listeners/tungo/recvq.h"
+#include "listeners/tungo/source.h"
 #include "lwip/pbuf.h"
 #include <stdbool.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static bool gather(struct recvq *q, struct pbuf *p)
     if (q->gathered < p->len) {
         if (q->n_small < SMALL_RUN)
             return false;
-        struct pbuf *g = pbuf_alloc(PBUF_RAW, GATHER_BYTES, PBUF_RAM);
+        struct pbuf *g = source_pbuf(q->source, GATHER_BYTES);
         if (!g)
             return false;
         g->len = 0;

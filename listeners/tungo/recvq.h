@@ -12,8 +12,10 @@
 #include <sys/uio.h>
 
 struct pbuf;
+struct source;
 
 struct recvq {
+    struct source *source;     /* on whose account buffers are; NULL: nobody's */
     struct pbuf *first, *last; /* each is a pbuf alone: tot_len (u16) says nothing here */
     size_t bytes;
     uint16_t n_small;  /* at the end of the queue */

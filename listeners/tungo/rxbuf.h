@@ -12,6 +12,8 @@
 #include "listeners/tungo/blocks.h"
 #include "lwip/pbuf.h"
 
+struct source;
+
 enum {
     RXBUF_HEAD_BYTES = 64,
     RXBUF_DATA_BYTES = 65600, /* the largest packet is 65,535 (v4) or 65,575 (v6); less cuts */
@@ -20,6 +22,7 @@ enum {
 struct rxbuf {
     struct pbuf_custom pc; /* first: lwIP's free callback gets it */
     struct blocks *blocks;
+    struct source *source; /* who holds it as a pbuf */
     bool spare; /* the one that is read into when there is no other: only copies leave it */
     _Alignas(8) uint8_t head[RXBUF_HEAD_BYTES];
     uint8_t data[RXBUF_DATA_BYTES + 8];
@@ -30,7 +33,8 @@ struct rxbuf *rxbuf_new(struct blocks *blocks); /* NULL: no memory, or too many 
 void rxbuf_free(struct rxbuf *b);               /* NULL and a spare one are fine */
 
 /* n bytes at ip as a pbuf. b: where they lie, or NULL when they are somebody else's; b is taken in
- * any case. NULL: no memory, or a long packet in the spare buffer. */
-struct pbuf *rxbuf_to_pbuf(struct rxbuf *b, uint8_t *ip, size_t n);
+ * any case. s: on whose account; NULL: nobody's. NULL: no memory, or a long packet in the spare
+ * buffer. */
+struct pbuf *rxbuf_to_pbuf(struct rxbuf *b, uint8_t *ip, size_t n, struct source *s);
 
 #endif

@@ -1,6 +1,7 @@
 /* listeners/tungo/sendq.c - see sendq.h. */
 #include "listeners/tungo/sendq.h"
 #include "listeners/tungo/blocks.h"
+#include "listeners/tungo/source.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,14 @@ struct sendchunk {
 };
 _Static_assert(sizeof(struct sendchunk) + SENDQ_CHUNK_BYTES <= BLOCK_BYTES, "a chunk is one block");
 
-static void chunk_free(struct sendchunk *c, struct blocks *blocks)
+static size_t chunk_bytes(const struct sendchunk *c)
 {
+    return c->is_block ? BLOCK_BYTES : sizeof *c + c->cap;
+}
+
+static void chunk_free(struct sendq *q, struct sendchunk *c, struct blocks *blocks)
+{
+    source_release(q->source, chunk_bytes(c));
     if (c->is_block)
         blocks_put(blocks, c);
     else
@@ -50,10 +57,13 @@ enum rc sendq_reserve(struct sendq *q, struct blocks *blocks, size_t want, size_
     size_t left = c ? c->cap - c->used : 0;
 
     if (!c || (left < want && left < SENDQ_CHUNK_BYTES / 4)) {
+        if (!source_may(q->source, BLOCK_BYTES, !q->first))
+            return RC_NOMEM;
         c = blocks_get(blocks);
         if (!c)
             return RC_NOMEM;
         *c = (struct sendchunk){.cap = SENDQ_CHUNK_BYTES, .is_block = true};
+        source_hold(q->source, BLOCK_BYTES);
         append(q, c);
         left = c->cap;
     }
@@ -76,7 +86,8 @@ static void make_small(struct sendq *q, struct blocks *blocks, size_t n)
     *small = (struct sendchunk){.cap = (uint32_t)n};
     memcpy(small->data, c->data, n);
     drop_last(q);
-    blocks_put(blocks, c);
+    source_hold(q->source, chunk_bytes(small));
+    chunk_free(q, c, blocks);
     append(q, small);
 }
 
@@ -87,7 +98,7 @@ void sendq_commit(struct sendq *q, struct blocks *blocks, size_t n)
         if (n == 0) {
             struct sendchunk *c = q->last;
             drop_last(q);
-            blocks_put(blocks, c);
+            chunk_free(q, c, blocks);
             return;
         }
         if (n <= SENDQ_SMALL_BYTES)
@@ -133,7 +144,7 @@ void sendq_release(struct sendq *q, struct blocks *blocks, uint32_t seq)
         q->first = c->next;
         if (!q->first)
             q->last = NULL;
-        chunk_free(c, blocks);
+        chunk_free(q, c, blocks);
     }
 }
 
@@ -142,7 +153,7 @@ void sendq_clear(struct sendq *q, struct blocks *blocks)
     while (q->first) {
         struct sendchunk *c = q->first;
         q->first = c->next;
-        chunk_free(c, blocks);
+        chunk_free(q, c, blocks);
     }
-    *q = (struct sendq){0};
+    *q = (struct sendq){.source = q->source};
 }

@@ -16,10 +16,12 @@
 
 struct blocks;
 struct sendchunk;
+struct source;
 
 enum { SENDQ_CHUNK_BYTES = 65536, SENDQ_SMALL_BYTES = 2048 };
 
 struct sendq {
+    struct source *source; /* on whose account chunks are; NULL: nobody's */
     struct sendchunk *first, *last;
     struct sendchunk *giving; /* the first with bytes that lwIP has not got; NULL: none */
     uint32_t first_seq;       /* sequence number of the first byte of `first` */
@@ -27,7 +29,8 @@ struct sendq {
     bool reserved;            /* between reserve and commit */
 };
 
-/* Room for at most `want` bytes, a multiple of `step` where it is more than one. RC_NOMEM. */
+/* Room for at most `want` bytes, a multiple of `step` where it is more than one. RC_NOMEM: also
+ * when its source holds too much. */
 enum rc sendq_reserve(struct sendq *q, struct blocks *blocks, size_t want, size_t step,
                       struct iovec *ret_v);
 /* n of the reserved bytes were filled; 0 gives them back. */

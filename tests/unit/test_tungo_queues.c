@@ -165,8 +165,10 @@ START_TEST(test_sendq_releases_what_no_segment_needs)
                 break;
             }
             size_t take = 1 + (size_t)rand() % v.iov_len;
+            bool same = true; /* an assertion per byte takes seconds */
             for (size_t i = 0; i < take; i++)
-                ck_assert_uint_eq(((uint8_t *)v.iov_base)[i], (uint8_t)(given + i));
+                same = same && ((uint8_t *)v.iov_base)[i] == (uint8_t)(given + i);
+            ck_assert(same);
             sendq_given(&q, take);
             given += (uint32_t)take;
             break;
