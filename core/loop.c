@@ -35,6 +35,7 @@ struct loop {
     struct timer **heap; /* min-heap by due_ms; timer->slot is the place + 1 */
     uint32_t heap_n, heap_cap;
     uint64_t clock_due;
+    bool firing; /* timers are being called */
     struct deferred *dead;
     uv_timer_t trim; /* unreferenced; running while freed >= TRIM_AFTER */
     size_t freed, freed_seen;
@@ -257,12 +258,14 @@ static void on_clock(uv_timer_t *clock)
     struct loop *loop = clock->data;
     uint64_t now = uv_now(&loop->uv);
 
+    loop->firing = true;
     while (loop->heap_n && loop->heap[0]->due_ms <= now) {
         struct timer *t = loop->heap[0];
 
         timer_stop(t);
         t->fn(t);
     }
+    loop->firing = false;
     set_clock(loop);
 }
 
@@ -276,6 +279,9 @@ bool timer_start(struct timer *timer, uint64_t delay_ms)
     struct loop *loop = timer->loop;
     uint32_t i;
 
+    /* Not in this round again: one that starts itself with 0 would never let it end. */
+    if (loop->firing && delay_ms == 0)
+        delay_ms = 1;
     timer->due_ms = uv_now(&loop->uv) + delay_ms;
     if (timer->slot) {
         heap_place(loop, timer->slot - 1, timer);

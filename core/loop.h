@@ -49,7 +49,8 @@ struct timer {
     uint32_t slot; /* place in the heap + 1; 0: not running */
 };
 void timer_init(struct loop *loop, struct timer *timer, timer_fn *fn);
-/* (Re)arms. false: no memory for the heap (the timer is then not running). */
+/* (Re)arms. 0: as soon as the loop comes by; from inside a timer's call that is not the same turn.
+ * false: no memory for the heap (the timer is then not running). */
 bool timer_start(struct timer *timer, uint64_t delay_ms);
 void timer_stop(struct timer *timer); /* fine when not running */
 static inline bool timer_is_running(const struct timer *timer)

@@ -147,6 +147,39 @@ START_TEST(test_jobs_that_post_each_other_let_descriptors_have_their_turn)
 }
 END_TEST
 
+static struct timer restless, other;
+static unsigned restarts, others;
+
+static void on_restless(struct timer *t)
+{
+    restarts++;
+    ck_assert_uint_lt(restarts, 100000); /* it never lets go of the loop */
+    ck_assert(timer_start(t, 0));
+}
+
+static void on_other(struct timer *t)
+{
+    (void)t;
+    if (++others < 5)
+        ck_assert(timer_start(t, 2));
+    else
+        loop_stop(loop);
+}
+
+START_TEST(test_a_timer_that_starts_itself_at_once_lets_others_have_their_turn)
+{
+    restarts = others = 0;
+    timer_init(loop, &restless, on_restless);
+    timer_init(loop, &other, on_other);
+    ck_assert(timer_start(&restless, 0));
+    ck_assert(timer_start(&other, 2));
+    loop_run(loop);
+    ck_assert_uint_eq(others, 5);
+    ck_assert_uint_gt(restarts, 2);
+    timer_stop(&restless);
+}
+END_TEST
+
 static struct hotfd hot;
 static int seen;
 static int pipe_fd[2];
@@ -184,6 +217,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_timers_fire_in_order_and_stopped_ones_do_not);
     tcase_add_test(t, test_job_runs_once_per_post_and_can_be_canceled);
+    tcase_add_test(t, test_a_timer_that_starts_itself_at_once_lets_others_have_their_turn);
     tcase_add_test(t, test_job_posted_for_later_waits_for_the_descriptors);
     tcase_add_test(t, test_jobs_that_post_each_other_let_descriptors_have_their_turn);
     tcase_add_test(t, test_hot_descriptor_reports_and_leaves);
