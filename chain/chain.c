@@ -51,7 +51,8 @@ static enum hop_fate look_at(const struct hop *h, const struct hop_ask *ask,
     unsigned udp;
     uint32_t key;
     struct node *only;
-    return told != NULL ? hop_explain(h, ask, NULL, told) : hop_survey(h, ask, &udp, &key, &only);
+    return told != NULL ? hop_explain(h, ask, NULL, told)
+                        : hop_survey(h, ask, true, &udp, &key, &only);
 }
 
 /* How many hops this flow goes through: up to the first that a rule excludes. */

@@ -149,8 +149,8 @@ enum hop_fate hop_explain(const struct hop *h, const struct hop_ask *ask, struct
     return a->fate;
 }
 
-enum hop_fate hop_survey(const struct hop *h, const struct hop_ask *ask, unsigned *ret_udp,
-                         uint32_t *ret_key, struct node **ret_only)
+enum hop_fate hop_survey(const struct hop *h, const struct hop_ask *ask, bool first,
+                         unsigned *ret_udp, uint32_t *ret_key, struct node **ret_only)
 {
     struct node *v[HOP_NODES_MAX];
     int n = 0;
@@ -162,7 +162,7 @@ enum hop_fate hop_survey(const struct hop *h, const struct hop_ask *ask, unsigne
     for (int i = 0, at = 0; i < n; i++, at++) {
         while (h->nodes[at] != v[i])
             at++;
-        udp |= node_udp(v[i]);
+        udp |= node_is_direct(v[i]) && !first ? *ret_udp : node_udp(v[i]);
         key = (key ^ (uint32_t)(at + 1)) * 16777619u;
     }
     *ret_udp = udp;

@@ -76,8 +76,10 @@ enum hop_fate hop_explain(const struct hop *h, const struct hop_ask *ask, struct
                           struct hop_account *a);
 
 /* The same decision without choosing: what would be candidates. *ret_udp: the union of their UDP
- * flags; *ret_key: equal for equal candidates; *ret_only: the candidate if it is the only one. */
-enum hop_fate hop_survey(const struct hop *h, const struct hop_ask *ask, unsigned *ret_udp,
-                         uint32_t *ret_key, struct node **ret_only);
+ * flags; a direct one has those of the hop before it, which stay in *ret_udp (first: there is none
+ * before it); *ret_key: equal for equal candidates; *ret_only: the candidate if it is the only one.
+ */
+enum hop_fate hop_survey(const struct hop *h, const struct hop_ask *ask, bool first,
+                         unsigned *ret_udp, uint32_t *ret_key, struct node **ret_only);
 
 #endif

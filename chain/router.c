@@ -112,7 +112,7 @@ enum rc router_udp_route(struct router *r, const struct target *t, struct udp_ro
         struct hop *h = r->chain->hops[depth];
         uint32_t key = 0;
         struct node *only = NULL;
-        enum hop_fate fate = hop_survey(h, &ask, &udp, &key, &only);
+        enum hop_fate fate = hop_survey(h, &ask, depth == 0, &udp, &key, &only);
         if (fate == HOP_EMPTY)
             return diag_set(diag, RC_INVALID, "chain %s: hop %s has no nodes", r->chain->name,
                             h->name);

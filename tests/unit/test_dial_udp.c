@@ -499,6 +499,26 @@ START_TEST(test_udp_route)
         diag.rc = RC_OK;
         router_free(r);
         chain_unref(c);
+        /* a direct node behind it carries what it carries, and nothing behind one that can't */
+        c = chain_new("out");
+        add_node(add_hop(c, "hop-0"), "n", "127.0.0.1", 1080, &dialer_tcp, ends[i].connector, NULL);
+        add_node(add_hop(c, "hop-1"), "here", "", 0, &dialer_direct, &connector_direct, NULL);
+        r = router_for(c);
+        ck_assert_int_eq(router_udp_route(r, &t, &b, &diag), RC_OK);
+        ck_assert_int_eq(b.fixed, ends[i].fixed);
+        ck_assert(!b.dns_tcp);
+        router_free(r);
+        chain_unref(c);
+        c = chain_new("out");
+        add_node(add_hop(c, "hop-0"), "n", "127.0.0.1", 1, &dialer_tcp, &connector_socks4, NULL);
+        add_node(add_hop(c, "hop-1"), "here", "", 0, &dialer_direct, &connector_direct, NULL);
+        r = router_for(c);
+        ck_assert_int_eq(router_udp_route(r, &web, &b, &diag), RC_UNSUPPORTED);
+        ck_assert_int_eq(router_udp_route(r, &t, &b, &diag), RC_OK);
+        ck_assert(b.dns_tcp && b.fixed);
+        diag.rc = RC_OK;
+        router_free(r);
+        chain_unref(c);
     }
     world_stop();
 }
