@@ -208,6 +208,24 @@ static void step(struct conn *c)
         refuse(c, RELAY_BAD_REQUEST, RC_PROTO, "unknown command");
 }
 
+/* GOST says "network unreachable" whatever it was; a client that knows more words hears more. */
+static enum relay_status status_of(const struct relay_conn *r, enum rc rc)
+{
+    if (r->forwarded >= 0)
+        return RELAY_HOST_UNREACHABLE;
+    switch ((int)rc) {
+    case RC_DENIED:
+        return RELAY_FORBIDDEN;
+    case RC_UNREACH_HOST:
+    case RC_NAME:
+        return RELAY_HOST_UNREACHABLE;
+    case RC_TIMEOUT:
+        return RELAY_TIMEOUT;
+    default:
+        return RELAY_NETWORK_UNREACHABLE;
+    }
+}
+
 static bool refuse_failed_dial(struct relay_conn *r, enum rc rc, const char *reason)
 {
     struct conn *c = &r->conn;
@@ -215,10 +233,7 @@ static bool refuse_failed_dial(struct relay_conn *r, enum rc rc, const char *rea
         forwarder_mark(c->front->setup.forwarder, r->forwarded, rc == RC_OK);
     if (rc == RC_OK)
         return false;
-    enum relay_status status = r->forwarded >= 0 ? RELAY_HOST_UNREACHABLE
-                               : rc == RC_DENIED ? RELAY_FORBIDDEN
-                                                 : RELAY_NETWORK_UNREACHABLE;
-    refuse(c, status, rc, reason);
+    refuse(c, status_of(r, rc), rc, reason);
     return true;
 }
 

@@ -138,6 +138,19 @@ inside "$C" curl -sS -m 5 "http://$TARGET:9/" >/dev/null 2>"$work/curl.with"
 same "curl's exit status" $exit_without $?
 same "curl's words" "$(sed 's/after [0-9]* ms//' "$work/curl.without")" "$(sed 's/after [0-9]* ms//' "$work/curl.with")"
 stop_pid "$pid_truth"
+# through nodes as far as their protocol can say it
+cgost nodes "$S" -L socks5://:1082 -L relay+tls://:1083
+for p in 1082 1083; do wait_for "nodes" 5 listens "$S" $p; done
+for node in "socks5 socks5://$SERVER:1082?interface=c0" "relay relay+tls://$SERVER:1083?interface=c0"; do
+	tun chained '' -F "${node#* }"
+	for v in "$TARGET ECONNREFUSED ECONNREFUSED" "$TARGET6 ECONNREFUSED ECONNREFUSED" '10.90.9.78 EHOSTUNREACH EHOSTUNREACH' 'fd90:9::78 EHOSTUNREACH EHOSTUNREACH' '10.90.8.8 ENETUNREACH ECONNREFUSED'; do
+		set -- $v
+		[ "${node%% *}" = socks5 ] || shift
+		same "${node%% *}: tcp to ${v%% *}" "$2" "$(ask tcp "${v%% *}" 9)"
+	done
+	stop_pid "$pid_chained"
+done
+stop_pid "$pid_nodes"
 tun rules "interface=c0&bypass=10.90.9.0/24,fd90:9::/64"
 for a in "$TARGET EHOSTUNREACH" "$TARGET6 EACCES"; do
 	for p in tcp udp; do same "$p to ${a% *} is prohibited by a rule, and says so" "${a#* }" "$(ask $p "${a% *}" 9995)"; done

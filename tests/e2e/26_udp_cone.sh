@@ -65,6 +65,14 @@ base_server=$(fds "$pid_socks")
 tungo_up client 'udpTimeout=5s' -F "socks5://$SERVER:1080"
 carrier socks5 $few 0?
 stop_pid "$pid_client" && same "client ended with status" 0 "$status"
+# a standard association beside the stream carries empty ones, too; GOST's framing has no word for them
+tungo_up client 'udpTimeout=5s' -F "socks5://$SERVER:1080?relay=udp"
+for v in "$TARGET $other" "$TARGET6 $other6"; do
+	a=${v%% *}
+	check "socks5, relay=udp, $a: one mapping for all, strangers are let in" inside "$C" python3 "$tool" cone $v
+	check "socks5, relay=udp, $a: an empty datagram, and the next ones" probe --seconds 5 udp "$a" 5 0 6 1200
+done
+stop_pid "$pid_client" && same "client ended with status" 0 "$status"
 fds_back socks5 "$pid_socks" "$base_server" 10
 stop_pid "$pid_socks" && same "server ended with status" 0 "$status"
 
