@@ -14,7 +14,8 @@
 
 enum {
     EVENTS_BYTES = 16384,
-    ROUTES_MAX = 16, /* default routes of one family that are looked at */
+    READS_PER_TURN = 16, /* routers import whole tables at once */
+    ROUTES_MAX = 16,     /* default routes of one family that are looked at */
     LINKINFO_KIND = 1
 };
 
@@ -28,8 +29,9 @@ struct way {
 struct uplink {
     struct uplink *next;
     struct hotfd hot;
-    char *netns; /* "": ours */
-    bool fresh;  /* name[] is what holds now */
+    struct job more; /* events are left for the next turn */
+    char *netns;     /* "": ours */
+    bool fresh;      /* name[] is what holds now */
     char name[2][16];
 };
 
@@ -215,15 +217,14 @@ static bool matters(const struct nlmsghdr *h)
     return h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct rtmsg)) && is_default(netlink_body(h));
 }
 
-static void on_hot(struct hotfd *hot, unsigned ready)
+static void listen_on(struct uplink *u)
 {
-    struct uplink *u = (struct uplink *)((char *)hot - offsetof(struct uplink, hot));
     _Alignas(struct nlmsghdr) uint8_t buf[EVENTS_BYTES];
     bool any = false;
+    int reads = 0;
 
-    (void)ready;
-    for (;;) {
-        ssize_t n = recv(hot->fd, buf, sizeof(buf), MSG_DONTWAIT);
+    for (; reads < READS_PER_TURN; reads++) {
+        ssize_t n = recv(u->hot.fd, buf, sizeof(buf), MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == ENOBUFS) { /* more than fitted: look again */
@@ -239,6 +240,19 @@ static void on_hot(struct hotfd *hot, unsigned ready)
     }
     if (any)
         changed(u);
+    if (reads == READS_PER_TURN)
+        job_post_later(net.loop, &u->more);
+}
+
+static void on_hot(struct hotfd *hot, unsigned ready)
+{
+    (void)ready;
+    listen_on((struct uplink *)((char *)hot - offsetof(struct uplink, hot)));
+}
+
+static void on_more(struct job *job)
+{
+    listen_on((struct uplink *)((char *)job - offsetof(struct uplink, more)));
 }
 
 static int subscribe(const char *netns)
@@ -288,6 +302,7 @@ static struct uplink *watch_of(const char *netns)
         return NULL;
     }
     u->netns = name;
+    job_init(&u->more, on_more);
     u->next = net.list;
     net.list = u;
     return u;
@@ -311,6 +326,7 @@ void uplink_stop(void)
         int fd = u->hot.fd;
         net.list = u->next;
         hotfd_remove(&u->hot);
+        job_cancel(&u->more);
         close(fd);
         free(u->netns);
         free(u);

@@ -150,7 +150,11 @@ for node in "socks5 socks5://$SERVER:1082?interface=c0" "relay relay+tls://$SERV
 	done
 	stop_pid "$pid_chained"
 done
+tun nodeauto '' -F "socks5://$SERVER:1082?interface=auto"
+seen "a node's interface=auto, the device takes everything" 10.90.2.1 fd90:2::1 tcp
+stop_pid "$pid_nodeauto"
 stop_pid "$pid_nodes"
+check "a namespace that is not there is named" sh -c "! ip netns exec $C timeout 5 '$CGOST' -L 'socks5://:1080?netns=nosuch' >'$work/nosuch.txt' 2>&1 && grep -q 'network namespace nosuch' '$work/nosuch.txt'"
 tun rules "interface=c0&bypass=10.90.9.0/24,fd90:9::/64"
 for a in "$TARGET EHOSTUNREACH" "$TARGET6 EACCES"; do
 	for p in tcp udp; do same "$p to ${a% *} is prohibited by a rule, and says so" "${a#* }" "$(ask $p "${a% *}" 9995)"; done
