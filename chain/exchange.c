@@ -375,7 +375,8 @@ static void on_dialled(void *arg, struct stream *s, const struct dial_result *re
 static bool begin(struct exchange *e)
 {
     struct router *r = e->own != NULL ? e->own : e->cfg.router;
-    struct dial_req req = {.target = e->server->target, .one = true, .udp_only = true};
+    struct dial_req req = {
+        .target = e->server->target, .seen = e->seen, .one = true, .udp_only = true};
     e->dial = e->by_stream ? router_dial(r, &req, on_dialled, e)
                            : router_dial_dgram(r, &req, on_dialled_dgram, e);
     return e->dial != NULL;
@@ -418,6 +419,8 @@ struct exchange *exchange_new(const struct exchange_cfg *cfg, exchange_fn *done,
     if (e == NULL)
         return NULL;
     e->cfg = *cfg;
+    e->seen = cfg->seen != NULL ? *cfg->seen : (struct target){.name = ""};
+    e->cfg.seen = NULL;
     e->server = &cfg->list->v[cfg->server];
     e->done = done;
     e->arg = arg;

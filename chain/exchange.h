@@ -30,6 +30,7 @@ struct exchange_cfg {
     int server;
     struct router *router;     /* NULL: by the server's own chain, or directly with so */
     const struct sockopts *so; /* copied */
+    const struct target *seen; /* what rules go by; NULL: the server. Copied */
     const void *query;         /* copied; parsed by who asks */
     size_t n;
 };
@@ -39,6 +40,7 @@ struct exchange {
     struct exchange_cfg cfg;
     struct nameserver *server;
     struct router *own; /* NULL: cfg.router serves */
+    struct target seen;
     struct dial *dial;
     struct stream *stream;
     struct dgram *dgram;

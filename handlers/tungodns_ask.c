@@ -45,6 +45,17 @@ void dnsask_end(struct dnsask *a)
     free(a);
 }
 
+struct target dnsflow_seen(const struct dnsflow *f, const struct dns_msg *msg)
+{
+    struct target t = {.name = ""};
+
+    if (!msg || !f->dns->names_rule ||
+        !target_set_host(&t, msg->name, strlen(msg->name), f->server.port) || !target_is_name(&t))
+        return f->where;
+    t.addr = f->where.addr;
+    return t;
+}
+
 /* ---------------------------------------------------------------- what answers teach */
 
 void dnsask_learn(struct dnsask *a, const uint8_t *answer, size_t n, int64_t ttl_ms)
@@ -170,6 +181,7 @@ static void ask_next(struct dnsask *a)
 {
     const struct handler_setup *s = &a->flow->dns->setup;
     bool origin = a->list == a->flow->origin;
+    struct target seen = dnsflow_seen(a->flow, &a->msg);
     bool refused = true; /* by the resolver's `only` */
 
     while (++a->server < a->list->n) {
@@ -181,6 +193,7 @@ static void ask_next(struct dnsask *a)
                                                           .server = a->server,
                                                           .router = origin ? s->router : NULL,
                                                           .so = router_sockopts(s->router),
+                                                          .seen = origin ? &seen : NULL,
                                                           .query = a->query,
                                                           .n = a->n},
                                    on_exchange, a);
@@ -216,8 +229,9 @@ void dnsask_origin(struct dnsask *a)
 {
     struct dnsflow *f = a->flow;
     const struct handler_setup *s = &f->dns->setup;
+    struct target seen = dnsflow_seen(f, &a->msg);
 
-    if (s->bypassed && s->bypassed(s->bypassed_arg, f->tcp ? "tcp" : "udp", &f->where)) {
+    if (s->bypassed && s->bypassed(s->bypassed_arg, f->tcp ? "tcp" : "udp", &seen)) {
         finish_with(a, DNS_REFUSED);
         return;
     }

@@ -93,6 +93,10 @@ void dnsflow_answer(struct dnsflow *f, const uint8_t *answer, size_t n);
 /* The open question with this id and name that was passed on; NULL: nobody asked that. */
 struct dnsask *dnsflow_passed(struct dnsflow *f, const struct dns_msg *msg);
 
+/* What rules go by: the server, or with names_rule the name that is asked for, beside the server's
+ * address, which counts as well. msg NULL: no question. */
+struct target dnsflow_seen(const struct dnsflow *f, const struct dns_msg *msg);
+
 /* NULL: past a cap, no memory. query_n 0: only who asked what is kept. */
 struct dnsask *dnsask_new(struct dnsflow *f, const struct dns_msg *msg, const uint8_t *query,
                           size_t query_n);

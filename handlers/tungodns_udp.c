@@ -237,7 +237,10 @@ static struct way *way_of(struct dnsudp *u, uint32_t route)
 static void way_dial(struct way *w, const struct target *seen)
 {
     struct dnsflow *f = &w->owner->flow;
-    struct dial_req req = {.target = f->where, .seen = *seen, .client = f->client};
+    struct dial_req req = {.target = f->where,
+                           .seen = *seen,
+                           .client = f->client,
+                           .by_name = target_is_name(&f->where)};
 
     w->dial = router_dial_dgram(f->dns->setup.router, &req, on_dialled, w);
     if (!w->dial) {
@@ -251,18 +254,10 @@ static void pass(struct dnsudp *u, const uint8_t *data, size_t n, const struct d
 {
     struct dnsflow *f = &u->flow;
     const struct handler_setup *s = &f->dns->setup;
-    struct target seen = f->where;
+    struct target seen = dnsflow_seen(f, a ? &a->msg : NULL);
     struct udp_route route;
     struct diag diag = {.rc = RC_OK};
 
-    if (a && f->dns->names_rule) {
-        struct target t = {.addr = {.port = f->server.port}};
-        if (target_set_host(&t, a->msg.name, strlen(a->msg.name), f->server.port) &&
-            target_is_name(&t)) {
-            t.addr = f->where.addr; /* which counts as well: it is who is asked */
-            seen = t;
-        }
-    }
     enum rc rc = s->bypassed && s->bypassed(s->bypassed_arg, "udp", &seen)
                      ? diag_set(&diag, RC_DENIED, "bypass")
                      : router_udp_route(s->router, &seen, &route, &diag);

@@ -62,9 +62,9 @@ try:
 except OSError as e:
     print(e.strerror or type(e).__name__)' "$1"; }
 capture() { # NAME NAMESPACE DEVICE [NFT-WORDS]: counts packets to port 53 that leave there
-	inside "$2" nft "table inet $1 { counter hits { }; chain out { type filter hook postrouting priority 300; oifname $3 meta l4proto { tcp, udp } th dport 53 ${4:-} counter name hits; }; }"
+	inside "$2" nft "table inet count_$1 { counter hits { }; chain out { type filter hook postrouting priority 300; oifname $3 meta l4proto { tcp, udp } th dport 53 ${4:-} counter name hits; }; }"
 }
-captured() { inside "$2" nft list counter inet "$1" hits | sed -n 's/.*packets \([0-9]*\) .*/\1/p'; }
+captured() { inside "$2" nft list counter inet "count_$1" hits | sed -n 's/.*packets \([0-9]*\) .*/\1/p'; }
 
 # --- fake addresses: names go to the far end, no question leaves
 FAKE="dns.fake=198.18.0.0/15,fd00:f::/64&dns.fake.file=$work/state/pool"
@@ -161,6 +161,20 @@ same "own: without interface or resolver nothing goes round" 7 "$(fetch http://n
 told "own: and it is told why" lost 'answered from our own fake pool'
 dns_down lost "$own"
 check "a pool over the device's own net does not start" sh -c "! ip netns exec $C $CGOST -L 'tungo://:0?name=tungo&net=198.18.0.1/30&dns.fake=198.18.0.0/15' >$work/none.log 2>&1 && grep -q 'overlap' $work/none.log"
+
+# --- with sniffing.udp the name that is asked for decides the way of a question that is passed on
+dns_up rule "dns.fake=198.18.0.0/15&dns.fake.file=none&sniffing.udp=true" -F "$NODE?bypass=named.test"
+rule=$pid
+same "rule: a question by the chain" "10 mail.other.test." "$(short @$NS other.test MX)"
+before=$(fds "$rule")
+capture rule "$C" c0
+same "rule: and by TCP" "10 mail.other.test." "$(short +tcp @$NS other.test MX)"
+same "rule: none of them left directly" 0 "$(captured rule "$C")"
+same "rule: one that leaves directly" "10 mail.named.test." "$(short @$NS named.test MX)"
+same "rule: it did" 1 "$(captured rule "$C")"
+same "rule: and one by TCP" "10 mail.named.test." "$(short +tcp @$NS named.test MX)"
+check "rule: it did" test "$(captured rule "$C")" -gt 3
+dns_down rule "$rule"
 
 # --- kept answers
 dns_up cache 'dns.cache=true'
