@@ -149,6 +149,9 @@ demo: all ## tungo to relay+wss in namespaces, shown
 bench: all tools ## speed and memory readings, printed (root)
 	$(Q)CGOST=$(abspath $(B)/cgost) sh tests/bench/readings.sh
 
+bench-gateway: all tools ## a LAN client behind a router, on links that lose (root)
+	$(Q)CGOST=$(abspath $(B)/cgost) sh tests/bench/gateway.sh
+
 bench-rules: $(B)/tools/rulesbench ## a million rules: time to load, memory, time of a match
 	$(Q)$<
 
@@ -171,6 +174,6 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
 
 FORCE:
-.PHONY: all bench bench-rules deps unit asan fuzz e2e check demo format-check install clean help tools FORCE
+.PHONY: all bench bench-gateway bench-rules deps unit asan fuzz e2e check demo format-check install clean help tools FORCE
 
 -include $(patsubst %.c,$(B)/obj/%.d,$(SRC)) $(UNIT:%=$(B)/tests/%.d) $(FUZZERS:%=$(B)/%.d) $(TOOLS:%=%.d)

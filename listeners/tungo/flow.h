@@ -62,6 +62,7 @@ struct tungo_flow {
     bool shut_done;      /* lwIP has our FIN */
     bool blocked_out;    /* the layer said RC_AGAIN to a send */
     bool ack_due;        /* an acknowledgement was put off to the end of the turn */
+    bool ack_now;        /* the same, and the client waits for it: there is a gap, or was */
 
     struct list in_turn, in_ticks, in_acks, in_wheel; /* netstack.h, idle.h */
     uint64_t heard_ms;                                /* last packet from the client */

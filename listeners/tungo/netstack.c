@@ -25,20 +25,44 @@ uint32_t netstack_window_above_64k = NETSTACK_WINDOW_BYTES - UINT16_MAX;
 
 /* --- life */
 
-static err_t on_output4(struct netif *netif, struct pbuf *p, const ip4_addr_t *to)
+static void add_to_turn(struct tungo_flow *f)
+{
+    if (list_is_empty(&f->in_turn))
+        list_append(&f->ns->turn, &f->in_turn);
+}
+
+/* An acknowledgement and nothing else? */
+static bool is_bare_ack(const struct pbuf *p)
+{
+    const uint8_t *ip = p->payload, *tcp;
+
+    tcp = ip + (packet_version(ip) == 6 ? IP6_HEADER_BYTES : IP4_HEADER_BYTES);
+    return tcp[TCP_AT_FLAGS] == TCPFLAG_ACK && p->tot_len == tcp - ip + (tcp[TCP_AT_DOFF] >> 4) * 4;
+}
+
+static err_t output(struct netif *netif, struct pbuf *p)
 {
     struct netstack *ns = netif->state;
+    struct tungo_flow *f = netstack_flow_of(netif);
 
+    if (f && f == ns->gathering && is_bare_ack(p)) {
+        f->ack_now = true; /* one with all that the batch brings will say more */
+        add_to_turn(f);
+        return ERR_OK;
+    }
+    return offload_send(ns->tungo, f, p) ? ERR_OK : ERR_IF;
+}
+
+static err_t on_output4(struct netif *netif, struct pbuf *p, const ip4_addr_t *to)
+{
     (void)to;
-    return offload_send(ns->tungo, netstack_flow_of(netif), p) ? ERR_OK : ERR_IF;
+    return output(netif, p);
 }
 
 static err_t on_output6(struct netif *netif, struct pbuf *p, const ip6_addr_t *to)
 {
-    struct netstack *ns = netif->state;
-
     (void)to;
-    return offload_send(ns->tungo, netstack_flow_of(netif), p) ? ERR_OK : ERR_IF;
+    return output(netif, p);
 }
 
 static err_t on_netif_init(struct netif *netif)
@@ -268,11 +292,20 @@ static void after_input(struct tungo_flow *f, const struct sack_news *news)
     if (pcb->flags & TF_ACK_DELAY) {
         tcp_clear_flags(pcb, TF_ACK_DELAY);
         f->ack_due = true;
-        if (list_is_empty(&f->in_turn))
-            list_append(&f->ns->turn, &f->in_turn);
+        add_to_turn(f);
     }
     if (f->blocked_out && (netlayer_room(f) || f->shut_wanted))
         flow_wake(f);
+}
+
+/* Bytes around a gap, from a client that understands SACK: lwIP answers each segment, which costs a
+ * write and the client's work for it inside of that write. Linux gathers as well (tcp(7),
+ * tcp_comp_sack_nr). */
+static bool is_around_gap(const struct tungo_flow *f, const struct packet *p)
+{
+    return (f->pcb->flags & TF_SACK) && p->payload < p->bytes &&
+           (f->pcb->ooseq ||
+            (int32_t)(packet_rd32(p->ip + p->l4 + TCP_AT_SEQ) - f->pcb->rcv_nxt) > 0);
 }
 
 /* More segments out of order than an honest client sends? */
@@ -337,6 +370,7 @@ static void feed(struct tungo_flow *f, struct packet *p, struct rxbuf *b)
     uint64_t now = loop_now_ms(ns->loop);
     struct sack_news news;
     struct pbuf *q;
+    bool gap;
 
     if (now - f->heard_ms >= USED_STEP_MS)
         flowtab_used(&ns->table, &f->entry);
@@ -351,14 +385,21 @@ static void feed(struct tungo_flow *f, struct packet *p, struct rxbuf *b)
         ns->stats.cut++;
         cut_payload(p);
     }
+    gap = is_around_gap(f, p);
     outflow_before_input(f, p, &news);
     q = rxbuf_to_pbuf(b, p->ip, p->bytes, f->source);
     if (!q) {
         ns->stats.no_memory++;
         return; /* as if it had been lost */
     }
+    if (gap) {
+        ns->gathering = f;
+        f->ack_now = true;
+        add_to_turn(f);
+    }
     netstack_mount(ns, f);
     enter_tcp(ns, q, p->l4);
+    ns->gathering = NULL;
     if (f->pcb)
         after_input(f, &news);
     netstack_unmount(ns, f);
@@ -422,7 +463,16 @@ static void turn_flow(struct tungo_flow *f)
 {
     struct netstack *ns = f->ns;
 
-    if (!f->ack_due || !f->pcb)
+    if (!f->pcb)
+        return;
+    if (f->ack_now) {
+        f->ack_now = f->ack_due = false;
+        netstack_mount(ns, f);
+        tcp_send_empty_ack(f->pcb);
+        netstack_unmount(ns, f);
+        return;
+    }
+    if (!f->ack_due)
         return;
     f->ack_due = false;
     uint32_t due = f->pcb->rcv_nxt - f->acked_to;

@@ -50,8 +50,9 @@ struct netstack {
     struct blocks blocks;
     struct sources sources;
     struct flowtab table;
-    struct list turn;    /* flows that a packet came for in this turn */
-    struct list ticks;   /* flows with something lwIP's slow timer must look at */
+    struct list turn;                   /* flows that a packet came for in this turn */
+    const struct tungo_flow *gathering; /* what it acknowledges now waits for the end of the turn */
+    struct list ticks;                  /* flows with something lwIP's slow timer must look at */
     struct list acks;    /* flows with a small acknowledgement due at the next tick */
     struct job turn_end; /* runs behind the layers' jobs */
     struct timer tick;   /* only while ticks or acks has somebody */

@@ -182,6 +182,34 @@ START_TEST(test_strangers_reports_are_not_read)
 }
 END_TEST
 
+/* The other way: what came around a gap is acknowledged once a batch, with all of it. */
+START_TEST(test_gap_is_reported_once_a_batch)
+{
+    establish("8.8.8.8", 1380, 7);
+    uint32_t first = c.seq;
+
+    n_outs = 0;
+    for (uint32_t i = 1; i < 20; i++)
+        if (i != 10)
+            send_raw(&c, TCPFLAG_ACK, first + i * 1380, 1380);
+    ck_assert_uint_eq(n_outs, 0);
+    batch_end();
+    ck_assert_uint_eq(n_outs, 1);
+    ck_assert_uint_eq(last_u32(TCP_AT_ACK), first);
+    ck_assert_uint_eq(last()->p.sack_blocks, 2);
+    ck_assert_uint_eq(packet_rd32(last()->data + last()->p.sack), first + 11 * 1380);
+    send_raw(&c, TCPFLAG_ACK, first, 1380); /* the gap is closed, another one is left */
+    batch_end();
+    ck_assert_uint_eq(n_outs, 2);
+    ck_assert_uint_eq(last_u32(TCP_AT_ACK), first + 10 * 1380);
+    send_raw(&c, TCPFLAG_ACK, first + 10 * 1380, 1380);
+    batch_end();
+    ck_assert_uint_eq(n_outs, 3);
+    ck_assert_uint_eq(last_u32(TCP_AT_ACK), first + 20 * 1380);
+    stream_abort(s);
+}
+END_TEST
+
 /* lwIP counts a segment until its last byte is acknowledged; we count bytes. */
 START_TEST(test_room_is_what_lwip_takes)
 {
@@ -226,7 +254,8 @@ int main(void)
         test_device_that_cannot_cut,           test_tail_and_fin_are_probed,
         test_client_that_vanished_is_given_up, test_smaller_link_sends_all_again,
         test_without_sack_the_window_is_open,  test_strangers_reports_are_not_read,
-        test_room_is_what_lwip_takes,          test_closed_window_opens_again,
+        test_gap_is_reported_once_a_batch,     test_room_is_what_lwip_takes,
+        test_closed_window_opens_again,
     };
 
     with_recovery = true;
