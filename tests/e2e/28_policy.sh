@@ -34,13 +34,18 @@ inside "$T" sh -c 'cd /proc/sys/net && echo 0 >ipv4/icmp_ratelimit && echo 0 >ip
 
 start target "$T" python3 "$here/tests/tools/target.py" --addr $EX --addr $EX6 --addr $OT --addr $OT6 --ready "$work/target.ready"
 start h2 "$T" python3 "$here/tests/tools/h2.py" "$work/crt" "$work/key" "$work/h2.ready" $EX $EX6 $OT $OT6
-start nameserver "$T" python3 "$here/tests/tools/nameserver.py" --addr $NS --addr $NS6 --log "$work/asked" --ready "$work/ns.ready" \
-	example.com=$EX example.com=$EX6 www.example.com=$OT www.example.com=$OT6 other.test=$OT other.test=$OT6
+nameserver() { # [--truncate]
+	rm -f "$work/ns.ready"
+	start nameserver "$T" python3 "$here/tests/tools/nameserver.py" --addr $NS --addr $NS6 --log "$work/asked" --ready "$work/ns.ready" "$@" \
+		example.com=$EX example.com=$EX6 www.example.com=$OT www.example.com=$OT6 other.test=$OT other.test=$OT6
+	wait_for "nameserver" 10 test -e "$work/ns.ready"
+}
+nameserver
 for a in $EX $EX6 $OT $OT6; do
 	start "quic $a" "$T" python3 "$here/tests/tools/flight.py" serve "$a" 443 8443
 	wait_for "QUIC target" 10 grep -q ready "$work/quic $a.log"
 done
-for f in target h2 ns; do wait_for "$f" 10 test -e "$work/$f.ready"; done
+for f in target h2; do wait_for "$f" 10 test -e "$work/$f.ready"; done
 named() { # NAME NAMESPACE COMMAND...: with 1.1.1.1 as the machine's resolver
 	start "$1" "$2" sh -c 'mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv" /etc/resolv.conf && shift 3 && exec "$@"' sh "$work" "$@"
 }
@@ -205,7 +210,8 @@ run_jobs() { # the names are dialled: by IPv4, which our resolvers prefer, whate
 	dns dns-aaaa-6 $EX6 $NS6 example.com AAAA
 	dns dns-other "$OT $OT6" $NS other.test A other.test AAAA
 	dns dns-www-6 $OT6 $NS6 www.example.com AAAA
-	dns dns-other-tcp $OT $NS +tcp other.test A
+	dns dns-tcp $EX $NS +tcp example.com A
+	dns dns-other-tcp-6 $OT6 $NS6 +tcp other.test AAAA
 	does dns-one-socket "$EX $EX6 $OT $OT6" python3 "$here/tests/tools/ask.py" $NS example.com/A example.com/AAAA other.test/A other.test/AAAA
 	done_all
 }
@@ -221,6 +227,21 @@ own_lookup() {
 	stop_pid "$pid_sides_tun"
 	check "$way: our own question was asked" grep -q 'udp example.com A' "$work/asked"
 	same "$way: and did not come by the device" "" "$(grep 'dns\|:53' "$work/sides-tun.log")"
+}
+# answers that do not fit: the same questions over TCP, those of applications and our own
+truncated() {
+	stop_pid "$pid_nameserver"
+	nameserver --truncate
+	: >"$work/asked"
+	dns dns-truncated $EX6 $NS example.com AAAA
+	dns dns-other-truncated-6 $OT $NS6 other.test A
+	web http-truncated "$EX example.com /x $DIRECT" http://example.com/x
+	web h2-other-truncated "$OT other.test h2 $TUNNEL" https://other.test/
+	web tls-elsewhere-truncated "$EX example.com h2 $DIRECT" --resolve example.com:443:$OT https://example.com/
+	done_all
+	check "$way: TCP was asked for both" sh -c "grep -q 'tcp example.com A' '$work/asked' && grep -q 'tcp other.test A' '$work/asked'"
+	stop_pid "$pid_nameserver"
+	nameserver
 }
 # without its server the tunnel is shut: nothing takes the other way
 server_gone() {
@@ -243,8 +264,9 @@ policy() { # WAY yaml|url STEP...
 	client_down
 	default_routes
 	watch_down
-	some "$way: example.com on the direct side" "e0 tcp $EX 80" "e0 tcp $EX 443" "e0 udp $EX 443" "e0 udp $EX6 443" "e0 dns example.com $NS" "e0 dns example.com $NS6"
-	some "$way: the others behind the server" "c0 node" "s1 other" "s1 dns other.test" "s1 dns www.example.com"
+	[ "$way" != truncated ] || { some "$way: DNS over TCP" "e0 tcp-dns example.com $NS" "s1 tcp-dns other.test" && return; }
+	some "$way: example.com on the direct side" "e0 tcp $EX 80" "e0 tcp $EX 443" "e0 udp $EX 443" "e0 udp $EX6 443" "e0 dns example.com $NS" "e0 dns example.com $NS6" "e0 tcp-dns example.com $NS"
+	some "$way: the others behind the server" "c0 node" "s1 other" "s1 dns other.test" "s1 dns www.example.com" "s1 tcp-dns other.test"
 }
 
 net_same() { net_state >"$work/net.after" && check "devices and routes as before" diff "$work/net.before" "$work/net.after"; }
@@ -258,6 +280,7 @@ stop_pid "$pid_sides_exit"
 same "control: without our program the watch sees a leak, of each kind" "dns tcp" "$(leaks | grep ' e0 \|^e0' | sed 's/.* dns .*/dns/; s/.* tcp .*/tcp/' | sort -u | xargs)"
 policy yaml yaml own_lookup run_jobs server_gone
 policy url url run_jobs
+policy truncated url truncated
 net_same
 
 # --- the same with links that lose 20 % of what they carry, each way, and take 100 ms

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """A DNS server that counts: UDP and TCP port 53, Python standard library only.
 
-    nameserver.py --addr A [--addr A]... --log FILE --ready FILE [--ttl N] NAME=ADDRESS...
+    nameserver.py --addr A [--addr A]... --log FILE --ready FILE [--ttl N] [--truncate] NAME=ADDRESS...
 
 Each question is a line "udp|tcp NAME TYPE" of the log, written before its answer leaves. A name has the addresses that were
 given for it; another type of it has no answer (with a SOA), MX has one; a name that was not given does not exist. Answers
-are compressed.
+are compressed. --truncate: over UDP there is no room for any.
 """
 import argparse, os, selectors, signal, socket, struct, sys
 
@@ -38,12 +38,18 @@ def answer(query, names, ttl, proto, log):
     return head + query[12:end] + records + soa
 
 
+def truncated(query, a):
+    end = query.index(0, 12) + 5
+    return a[:2] + bytes([a[2] | 2, a[3]]) + struct.pack(">4H", 1, 0, 0, 0) + query[12:end]
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--addr", action="append", required=True)
     p.add_argument("--log", required=True)
     p.add_argument("--ready", required=True)
     p.add_argument("--ttl", type=int, default=300)
+    p.add_argument("--truncate", action="store_true")
     p.add_argument("names", nargs="*")
     o = p.parse_args()
     names = {}
@@ -70,7 +76,10 @@ def main():
             try:
                 if key.data == "udp":
                     q, who = s.recvfrom(4096)
-                    s.sendto(answer(q, names, o.ttl, "udp", log), who)
+                    a = answer(q, names, o.ttl, "udp", log)
+                    if o.truncate:
+                        a = truncated(q, a)
+                    s.sendto(a, who)
                 elif key.data == "listen":
                     c, _ = s.accept()
                     waiting[c] = b""

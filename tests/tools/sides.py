@@ -6,7 +6,7 @@
 
 Every packet of the devices, either way, is one that its device may carry, or a leak:
   direct   of the addresses of NAME (--address), TCP and UDP ports 80 and 443, in clear with no other name than NAME;
-           questions about NAME to the nameservers and their answers
+           questions about NAME to the nameservers and their answers, UDP and TCP
   tunnel   TCP of the nodes
   exit     (behind the server) anything but the above: not NAME's addresses at 80 and 443, not its name in clear, no
            question about it
@@ -93,29 +93,31 @@ class Judge:
         self.nodes = [(n.rsplit(":", 1)[0].strip("[]"), int(n.rsplit(":", 1)[1])) for n in o.node]
 
     def names(self, payload):
-        """Names that stand in the payload in clear: (ours, others)."""
+        """Names that stand in the payload in clear: (is ours among them, the others)."""
         if payload.isascii():  # a head of HTTP
             found = re.findall(rb"(?mi)^Host: *([^\s:]+)", payload)
         else:  # a server name: 2 bytes of length, then the name
             found = [m for m in HEAD.findall(payload) if b"." in m]
             found = [m for m in found if m.endswith(b".test") or m.endswith(self.name)]
-        ours = [m for m in found if m.lower() == self.name]
-        return len(ours) > 0, [m for m in found if m.lower() != self.name]
+        others = [m for m in found if m.lower() != self.name]
+        return len(others) < len(found), others
 
     def dns(self, p):
-        """(is one of DNS, name)"""
-        if p.proto != 17 or 53 not in (p.src[1], p.dst[1]):
-            return False, None
-        return True, question(p.payload)
+        """The name that a packet of port 53 is about; "" for one of TCP without a message, None for what is no DNS."""
+        if p.proto == 6 and len(p.payload) <= 2:
+            return ""
+        return question(p.payload[2:] if p.proto == 6 else p.payload) if p.proto in (6, 17) else None
 
     def direct(self, p):
         ends = p.ends(self.o.own)
         if not ends:
             return None
-        (_, _), (peer, port) = ends
+        peer, port = ends[1]
         if peer in self.o.nameserver:
-            name = question(p.payload) if p.proto == 17 and port == 53 else None
-            return f"dns {name} {peer}" if name == self.o.name else None
+            name = self.dns(p) if port == 53 else None
+            if name == "":
+                return f"tcp {peer} 53"
+            return f"{'tcp-' if p.proto == 6 else ''}dns {name} {peer}" if name == self.o.name else None
         if peer in self.o.address and port in (80, 443) and p.proto in (6, 17):
             if not self.names(p.payload)[1]:
                 return f"{'tcp' if p.proto == 6 else 'udp'} {peer} {port}"
@@ -129,9 +131,9 @@ class Judge:
         for a, port in p.src, p.dst:
             if a in self.o.address and port in (80, 443):
                 return None
-        is_dns, name = self.dns(p)
-        if is_dns:
-            return None if name == self.o.name else f"dns {name}"
+        if 53 in (p.src[1], p.dst[1]):
+            name = self.dns(p)
+            return None if name == self.o.name else "other" if name == "" else f"{'tcp-' if p.proto == 6 else ''}dns {name}"
         return None if self.names(p.payload)[0] else "other"
 
 
@@ -184,8 +186,8 @@ def main():
                 what = "neighbours" if p.kind == "neighbours" else None if p.kind else may(about)
                 if what is None:
                     what = f"leak {p}"
-                    if (q := question(p.payload)) and 53 in (p.src[1], p.dst[1]):
-                        what += f" dns {q}"
+                    if 53 in (p.src[1], p.dst[1]) and judge.dns(p):
+                        what += f" dns {judge.dns(p)}"
             count[f"{dev} {what}"] += 1
     for s in socks:
         missing += struct.unpack("II", s.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
