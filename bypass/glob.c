@@ -169,10 +169,20 @@ static enum rc expand(struct expansion *x, const char *text, size_t n)
     }
 }
 
+static enum rc only_count(void *arg, const char *text, size_t n)
+{
+    (void)arg, (void)text, (void)n;
+    return RC_OK;
+}
+
 enum rc glob_expand(const char *text, size_t n, glob_fn *fn, void *arg)
 {
     struct expansion x = {.fn = fn, .arg = arg, .left = GLOB_ALTERNATIVES_MAX};
-    return n > GLOB_MAX_BYTES ? RC_LIMIT : expand(&x, text, n);
+    struct expansion counted = {.fn = only_count, .left = GLOB_ALTERNATIVES_MAX};
+    if (n > GLOB_MAX_BYTES)
+        return RC_LIMIT;
+    enum rc rc = expand(&counted, text, n); /* half a glob is no glob */
+    return rc == RC_OK ? expand(&x, text, n) : rc;
 }
 
 /* ---- matching ---- */

@@ -21,7 +21,7 @@ bool glob_is_wild(const char *text, size_t n);
 bool glob_is_valid(const char *text, size_t n);
 
 /* Calls fn with each of the globs without braces that a valid glob stands for; stops at the first
- * result that is not RC_OK. RC_LIMIT: too long or too many. */
+ * result that is not RC_OK. RC_LIMIT: too long or too many; fn was not called. */
 typedef enum rc glob_fn(void *arg, const char *glob, size_t n);
 enum rc glob_expand(const char *text, size_t n, glob_fn *fn, void *arg);
 
