@@ -164,7 +164,7 @@ does() {
 done_all() {
 	over=$(($(date +%s) + limit))
 	for j in $jobs; do
-		job=${j%:*} p=${j#*:}
+		job=${j%:*} p=${j##*:}
 		until ended "$p" || [ "$(date +%s)" -ge "$over" ]; do sleep 0.05; done
 		same "$way: $job" "$(cat "$work/job.$job.want")" "$(cat "$work/job.$job.got" 2>/dev/null || echo 'no end of it')"
 		stop_pid "$p"

@@ -22,7 +22,8 @@ def serve(address, *ports):
         s = socket.socket(family(address), socket.SOCK_DGRAM)
         s.bind((address, int(p)))
         socks.append(s)
-    threading.Thread(target=serve_tcp, args=(address,), daemon=True).start()
+    if "53" in ports:
+        threading.Thread(target=serve_tcp, args=(address,), daemon=True).start()
     print("ready", flush=True)
     while True:
         for s in select.select(socks, [], [])[0]:
