@@ -7,7 +7,7 @@ FOLDERS := app handlers chain listeners listeners/tungo dialers connectors sniff
 SRC := $(foreach d,$(FOLDERS),$(sort $(wildcard $d/*.c)))
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-HELPERS := $(filter-out $(UNIT:%=tests/unit/%.c),$(wildcard tests/unit/*.c))
+HELPERS := $(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c))
 
 # ---- variant -----------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/fuzz.sh PROGRAM... - run libFuzzer programs for FUZZ_SECONDS (30) each, two at a time, from their seeds; twice as
+# tests/fuzz.sh PROGRAM... - run libFuzzer programs for FUZZ_SECONDS (30) each, three at a time, from their seeds; twice as
 # long what decides who goes where (names and rules).
 # What they learn stays beside the program in corpus/NAME, what breaks them in crash/; both survive the run.
 seconds=${FUZZ_SECONDS:-30}
@@ -20,6 +20,6 @@ else
 	tail -n 40 "$prog.log"
 	echo "fuzz_$name: 0 passed, 1 failed"
 fi'
-printf '%s\n' "$@" | xargs -P "${FUZZ_JOBS:-2}" -I{} sh -c "$one" fuzz {} "$dir" "$seconds" | tee "$dir/fuzz.log"
+printf '%s\n' "$@" | xargs -P "${FUZZ_JOBS:-3}" -I{} sh -c "$one" fuzz {} "$dir" "$seconds" | tee "$dir/fuzz.log"
 awk '/^fuzz_.*: .* passed, [0-9]+ failed$/ { n = NF; p += $(n - 3); f += $(n - 1) }
 	END { print p + 0 " passed, " f + 0 " failed"; exit f > 0 }' "$dir/fuzz.log"

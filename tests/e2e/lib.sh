@@ -9,6 +9,8 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 CGOST=${CGOST:-$here/build/cgost}
 work=$(mktemp -d)
 mkdir "$work/home" && export HOME="$work/home" # where generated certificates go
+# tests mount files of their own over these, which needs a place: where there is none, an empty one means the same
+for f in /etc/hosts /etc/resolv.conf; do [ -e "$f" ] || : >>"$f"; done
 tag=cg$$
 C=${tag}c S=${tag}s T=${tag}t
 SERVER=10.90.1.1 SERVER6=fd90:1::1 TARGET=10.90.9.9 TARGET6=fd90:9::9
