@@ -170,7 +170,8 @@ void dial_connect_first(struct dial *d)
         have_addrs(d, d->known, d->n_known, true);
         return;
     }
-    if (target_is_name(t)) {
+    bool told = dial_is_direct(d) && d->req.addr_known && t->addr.family != 0;
+    if (target_is_name(t) && !told) {
         struct resolver *r = dial_first_resolver(d);
         bool direct = dial_is_direct(d);
         if (r == NULL || !resolve_start(r, &d->resolve, t->name, !direct || !d->req.v6_only,

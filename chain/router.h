@@ -49,8 +49,10 @@ struct dial_req {
     bool one;             /* UDP: an empty target is not "anybody" but what the node forwards to */
     bool udp_only;        /* no stream instead of datagrams, also for DNS */
     bool reach;           /* no target: only as far as the last node, of which nothing is asked */
-    bool by_name; /* a chain is told the name: the service's nameservers are for direct dials,
-                     its hosts for all */
+    bool by_name;    /* a chain is told the name: the service's nameservers are for direct dials,
+                        its hosts for all */
+    bool addr_known; /* the address beside the target's name is its own: a direct dial asks
+                        nobody for another */
     bool v6_only, v4_only;
 };
 

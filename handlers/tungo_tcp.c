@@ -244,6 +244,7 @@ static void dial(struct tun_conn *c, const struct target *t, const struct target
     if (seen)
         req.seen = *seen;
     req.by_name = c->by_name;
+    req.addr_known = c->named;
     req.v6_only = c->h->cfg->ipv6 && c->report.client.family == AF_INET6;
     c->dial = router_dial(c->h->setup.router, &req, on_dialled, c);
     if (!c->dial)
