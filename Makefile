@@ -87,6 +87,9 @@ LWS_BULK := -DLWS_OS_RENAME -include core/floor/ws/lws_os.h \
 	$(addprefix -isystem $(D)/src/websockets/lib/,$(shell cat deps/lws/dirs.txt))
 $(B)/obj/core/floor/ws/lws_bulk.o: CPPFLAGS += $(LWS_BULK)
 
+# what mbedTLS lacks is done with its own parts
+$(B)/obj/core/floor/tls_rekey.o: CPPFLAGS += -isystem $(D)/src/mbedtls/library
+
 $(B)/obj/%.o: %.c $(B)/flags $(D)/stamp
 	$(call say,CC,$<)
 	@mkdir -p $(@D)

@@ -53,6 +53,14 @@ static enum rc tls_recv(struct layer *l, void *buf, size_t cap, size_t *ret_n)
 
         t->starved = false;
         ret = mbedtls_ssl_read(&t->ssl, (unsigned char *)buf + t->got, cap - t->got);
+        if (ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE && tls_is_key_update(t)) {
+            ret = tls_on_key_update(t);
+            if (ret)
+                rc = read_verdict(t, ret);
+            continue;
+        }
+        if (ret > 0)
+            t->updates = 0;
         if (ret > 0)
             t->got += (size_t)ret;
         else if (ret == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
@@ -70,8 +78,10 @@ static enum rc tls_recv(struct layer *l, void *buf, size_t cap, size_t *ret_n)
 /* Makes one record of at most n bytes. 0: the connection is broken. */
 static size_t seal(struct tls *t, const void *data, size_t n)
 {
-    int ret = mbedtls_ssl_write(&t->ssl, data, n);
+    int ret = tls_rekey_in_time(t);
 
+    if (!ret)
+        ret = mbedtls_ssl_write(&t->ssl, data, n);
     if (ret == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) { /* it is said here or by a read */
         tls_keep_ticket(t);
         ret = mbedtls_ssl_write(&t->ssl, data, n);

@@ -26,6 +26,7 @@ struct tls {
 
     size_t cap, got;     /* of the recv under way */
     unsigned fills;      /* ditto: reads below so far */
+    unsigned updates;    /* of the peer's keys since its last bytes */
     enum rc below_rc;    /* why the floor below gave nothing */
     bool starved;        /* bio_recv had nothing: mbedTLS's WANT_READ means it */
     bool choked;         /* too much waits to be sent: no reading meanwhile */
@@ -44,6 +45,14 @@ bool tls_begin(struct tls *t);                  /* before mbedTLS is called; fal
 void tls_settle(struct tls *t);                 /* the end of every call: gives memory back */
 enum rc tls_fail_code(struct tls *t, int code); /* ends both directions with mbedTLS's code */
 enum rc tls_fail_below(struct tls *t);          /* why nothing came from below */
+
+/* tls_rekey.c. mbedTLS calls it unexpected: is what it has just refused a good KeyUpdate? Then the
+ * second one obeys and answers it. Ours is said by the third, before a record is made with a key
+ * that has made tls_rekey_records of them. Both return mbedTLS's code. */
+bool tls_is_key_update(const struct tls *t);
+int tls_on_key_update(struct tls *t);
+int tls_rekey_in_time(struct tls *t);
+extern uint64_t tls_rekey_records; /* set by tests only */
 
 /* tls_shake.c */
 enum rc tls_open(struct layer *l);
