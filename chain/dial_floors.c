@@ -38,8 +38,10 @@ static void ask_dgram(struct dial *d)
     d->state = ST_DGRAM;
     d->stream = NULL;
     stream_want(s, 0, NULL, NULL);
-    enum rc rc = n->connector.type->dgram(&n->connector, s, fixed ? &d->sent : NULL,
-                                          behind ? NULL : &n->so, &d->dgram);
+    bool plain = d->req.plain && (node_udp(n) & CONNECTOR_UDP_PLAIN) != 0 && !behind;
+    enum rc rc = plain ? n->connector.type->dgram_plain(&n->connector, s, &n->so, &d->dgram)
+                       : n->connector.type->dgram(&n->connector, s, fixed ? &d->sent : NULL,
+                                                  behind ? NULL : &n->so, &d->dgram);
     if (rc != RC_OK) {
         d->dgram = NULL;
         dial_fail(d, rc, NULL);

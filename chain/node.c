@@ -160,7 +160,7 @@ unsigned node_udp(const struct node *n)
     unsigned now = t->udp != NULL ? t->udp(&n->connector) : t->flags;
     if (n->no_udp_ms != 0 && loop_now_ms(n->loop) - n->no_udp_ms < NODE_UDP_AGAIN_MS)
         return 0;
-    return now & (CONNECTOR_UDP_FIXED | CONNECTOR_UDP_ANY);
+    return now & (CONNECTOR_UDP_FIXED | CONNECTOR_UDP_ANY | CONNECTOR_UDP_PLAIN);
 }
 
 void node_refused_udp(struct node *n)

@@ -134,6 +134,8 @@ enum rc router_udp_route(struct router *r, const struct target *t, struct udp_ro
     route.fixed =
         (udp & CONNECTOR_UDP_ANY) == 0 || ((udp & CONNECTOR_UDP_FIXED) != 0 && target_is_dns(t));
     route.empty_apart = !route.fixed && (udp & CONNECTOR_UDP_FIXED) != 0;
+    route.empty_plain = !route.fixed && !route.empty_apart && depth == 1 &&
+                        (udp & CONNECTOR_UDP_PLAIN) != 0; /* a socket beside: not behind others */
     *ret_route = route;
     return RC_OK;
 }

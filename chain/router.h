@@ -47,6 +47,7 @@ struct dial_req {
                              router_udp_route() told. Empty: the target */
     struct addr client;   /* family 0: unknown */
     bool one;             /* UDP: an empty target is not "anybody" but what the node forwards to */
+    bool plain;           /* UDP without a target: as whole datagrams, empty ones too */
     bool udp_only;        /* no stream instead of datagrams, also for DNS */
     bool reach;           /* no target: only as far as the last node, of which nothing is asked */
     bool by_name;    /* a chain is told the name: the service's nameservers are for direct dials,
@@ -86,6 +87,8 @@ struct udp_route {
     bool fixed;       /* one flow per destination: all that the carrier can, or DNS */
     bool empty_apart; /* not fixed, and an empty datagram can only go by a flow of its destination
                          (wire-protocols 4.6) */
+    bool empty_plain; /* the same by an association of its own for all destinations (struct
+                         dial_req, plain) */
     bool dns_tcp;     /* fixed, and over TCP: no hop can carry it otherwise */
     char route[200];  /* as above */
 };

@@ -30,6 +30,7 @@ enum connector_flag {
     CONNECTOR_UDP_FIXED = 1, /* dgram() with a target: one flow to that target */
     CONNECTOR_UDP_ANY = 2,   /* dgram() without a target: any destination, replies of anybody.
                                 Preferred where there is no one target and a node does both */
+    CONNECTOR_UDP_PLAIN = 8, /* what dgram() makes can't carry empty datagrams; dgram_plain() can */
     CONNECTOR_DIRECT = 4,    /* no node is asked: the target is dialled from here, as the node's
                                 sockopts say. push() may push a bottom floor on a stream without
                                 floors instead (RC_OK); RC_UNSUPPORTED: dial the target */
@@ -55,6 +56,10 @@ struct connector_type {
      * without a result means: a socket of our own. */
     enum rc (*dgram)(struct connector *c, struct stream *s, const struct target *t,
                      const struct sockopts *so, struct dgram **ret_d);
+    /* The same for any destination, with whole datagrams beside the stream, empty ones too. so:
+     * never NULL. May be NULL. */
+    enum rc (*dgram_plain)(struct connector *c, struct stream *s, const struct sockopts *so,
+                           struct dgram **ret_d);
     /* The CONNECTOR_UDP_ bits as far as is known by now; NULL: those of flags. */
     unsigned (*udp)(const struct connector *c);
     void (*done)(struct connector *c);

@@ -85,6 +85,7 @@ static enum rc init(struct connector *c, const struct connector_setup *setup, st
     if (n == NULL)
         return diag_set(diag, RC_NOMEM, "node %s: no memory", setup->node_name);
     n->refs = 1;
+    n->loop = setup->loop;
     n->has_auth = setup->user != NULL || setup->password != NULL;
     n->user = strdup(setup->user != NULL ? setup->user : "");
     n->password = strdup(setup->password != NULL ? setup->password : "");
@@ -114,14 +115,33 @@ static enum rc push(struct connector *c, struct stream *s, const struct target *
     return socks5_push(c->state, s, SOCKS5_CONNECT, t, false);
 }
 
+/* An ordinary association instead of UDP-TUN? */
+static bool associates(const struct connector *c)
+{
+    const struct cfg *cfg = c->cfg;
+    const struct socks5_node *n = c->state;
+    bool refused = n->refused_ms != 0 && loop_now_ms(n->loop) - n->refused_ms < UDPTUN_AGAIN_MS;
+    return (cfg->relay != NULL && strcasecmp(cfg->relay, "udp") == 0) || refused;
+}
+
+/* UDP-TUN has no word for an empty datagram that GOST's servers would not stumble over
+ * (wire-protocols.md 4.6). */
+static unsigned udp(const struct connector *c)
+{
+    return CONNECTOR_UDP_ANY | (associates(c) ? 0 : CONNECTOR_UDP_PLAIN);
+}
+
+static enum rc dgram_plain(struct connector *c, struct stream *s, const struct sockopts *so,
+                           struct dgram **ret_d)
+{
+    return socks5_udp_dgram(c->state, s, so, ret_d);
+}
+
 static enum rc dgram(struct connector *c, struct stream *s, const struct target *t,
                      const struct sockopts *so, struct dgram **ret_d)
 {
-    const struct cfg *cfg = c->cfg;
     struct socks5_node *n = c->state;
-    bool refused =
-        n->refused_ms != 0 && loop_now_ms(stream_loop(s)) - n->refused_ms < UDPTUN_AGAIN_MS;
-    bool associate = (cfg->relay != NULL && strcasecmp(cfg->relay, "udp") == 0) || refused;
+    bool associate = associates(c);
     (void)t;
     if (associate && so == NULL) {
         /* Its datagrams would leave from here, around the hops before. */
@@ -159,5 +179,7 @@ const struct connector_type connector_socks5 = {
     .greet = greet,
     .push = push,
     .dgram = dgram,
+    .dgram_plain = dgram_plain,
+    .udp = udp,
     .done = done,
 };

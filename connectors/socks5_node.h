@@ -9,6 +9,7 @@
 #include "core/wire/socks5.h"
 
 struct dgram;
+struct loop;
 struct sockopts;
 struct stream;
 struct tls_ctx;
@@ -21,6 +22,7 @@ struct socks5_node {
     struct tls_ctx *tls; /* NULL: the TLS methods are not offered */
     int64_t timeout_ms;
     uint64_t refused_ms; /* when it refused UDP-TUN; 0: it did not */
+    struct loop *loop;
 };
 
 struct socks5_node *socks5_node_ref(struct socks5_node *n);

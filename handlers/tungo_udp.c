@@ -52,6 +52,7 @@ static enum rc route_of(struct tun_handler *h, const struct addr *client, const 
     ret_route->id = route.id;
     ret_route->fixed = route.fixed || target_is_name(&plan->dial);
     ret_route->empty_apart = route.empty_apart && !ret_route->fixed;
+    ret_route->plain = route.empty_plain && !ret_route->fixed;
     return RC_OK;
 }
 
@@ -158,7 +159,7 @@ static bool open_dns(struct tun_conn *c)
 }
 
 /* As when its route was told, just now; of a flow that was split off later what DNS knows. */
-static bool open_way(struct tun_conn *c, bool fixed)
+static bool open_way(struct tun_conn *c, const struct tungo_udp_route *route)
 {
     struct tun_handler *h = c->h;
     struct dial_req req = {.client = c->report.client};
@@ -176,7 +177,8 @@ static bool open_way(struct tun_conn *c, bool fixed)
     }
     req.seen = c->report.target = plan.seen;
     req.by_name = plan.by_name;
-    if (fixed)
+    req.plain = route->plain;
+    if (route->fixed)
         req.target = plan.dial;
     c->dial = router_dial_dgram(h->setup.router, &req, on_dgram, c);
     return c->dial != NULL;
@@ -191,7 +193,7 @@ void tun_on_udp_open(void *arg, struct udp_dest *ud, const struct tungo_udp_rout
     if (c) {
         c->ud = ud;
         tungo_udp_set_user(ud, c);
-        if (tungodns_takes_udp(h->dns, dst) ? open_dns(c) : open_way(c, route->fixed))
+        if (tungodns_takes_udp(h->dns, dst) ? open_dns(c) : open_way(c, route))
             return;
         tungo_udp_set_user(ud, NULL);
         tun_conn_free(c);

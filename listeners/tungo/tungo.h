@@ -64,6 +64,8 @@ struct tungo_udp_route {
     uint32_t id;
     bool fixed;
     bool empty_apart; /* not fixed; an empty datagram needs a fixed flow */
+    bool plain;       /* not fixed; empty datagrams go by one more association of the client and
+                         route, which on_udp_open() is asked for with this set */
 };
 
 /* Once, before the device is read. The tungo listener keeps what arrives before that in the

@@ -148,6 +148,7 @@ static struct udp_dest *new_dest(struct tungo_udp *u, struct udp_source *s,
     if (d) {
         d->owner = u;
         d->empty_apart = route->empty_apart;
+        d->empty_plain = route->plain;
     }
     return d;
 }
@@ -168,7 +169,7 @@ bool udp_bind_route(struct tungo_udp *u, struct udp_pair *p, enum rc rc,
     struct udp_dest *d = NULL;
 
     if (rc == RC_OK) {
-        d = route->fixed ? NULL : udp_table_dest(s, route->id);
+        d = route->fixed ? NULL : udp_table_dest(s, route->id, false);
         d = d ? d : new_dest(u, s, route, now);
         if (!d) {
             udp_table_pair_remove(&u->table, p);
@@ -238,7 +239,7 @@ static struct udp_pair *pair_of(struct tungo_udp *u, const struct addr *client,
 
 void udp_ask_to_open(struct tungo_udp *u, struct udp_dest *d, const struct addr *destination)
 {
-    struct tungo_udp_route route = {.id = d->route, .fixed = d->fixed};
+    struct tungo_udp_route route = {.id = d->route, .fixed = d->fixed, .plain = d->plain};
     struct addr client = d->source->client, dst = *destination;
 
     d->told = true;
@@ -258,9 +259,42 @@ static bool go_alone(struct tungo_udp *u, struct udp_pair *pair, uint64_t now)
     return d != NULL;
 }
 
+/* An empty datagram, by the association beside that of the pair. */
+static void take_empty(struct tungo_udp *u, struct udp_pair *pair, const uint8_t *data,
+                       uint64_t now)
+{
+    struct tungo_udp_route route = {.id = pair->dest->route};
+    struct udp_source *s = pair->source;
+    struct addr dst = pair->dst;
+
+    udp_table_used(&u->table, pair->dest, pair, now);
+    struct udp_dest *d = udp_table_dest(s, route.id, true);
+    if (!d) {
+        d = new_dest(u, s, &route, now); /* which may close that of the pair */
+        if (d)
+            d->plain = true;
+    }
+    if (!d) {
+        u->lost_up++;
+        return;
+    }
+    udp_table_used(&u->table, d, NULL, now);
+    if (!d->opening) {
+        udp_send_up(u, d, &dst, data, 0, 0);
+        return;
+    }
+    u->lost_up += !udp_hold(d, &dst, data, 0);
+    if (!d->told)
+        udp_ask_to_open(u, d, &dst);
+}
+
 static void take(struct tungo_udp *u, struct udp_pair *pair, const uint8_t *data, size_t n,
                  size_t segment, uint64_t now)
 {
+    if (n == 0 && pair->dest->empty_plain) {
+        take_empty(u, pair, data, now);
+        return;
+    }
     if (n == 0 && pair->dest->empty_apart && !go_alone(u, pair, now)) {
         u->lost_up++;
         return;

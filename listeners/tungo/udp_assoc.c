@@ -318,6 +318,9 @@ static void give_up(struct tungo_udp *u, struct udp_dest *d, enum rc why)
         udp_tell_client(u, &s->client, &p->dst, why);
         udp_table_pair_bind(p, NULL, why, now + UDP_FAILED_MS);
     }
+    struct udp_dest *beside = d->plain ? udp_table_dest(s, d->route, false) : NULL;
+    if (beside) /* empty ones are lost there, and nobody tries again */
+        beside->empty_plain = false;
     u->lost_up += d->held ? d->held->count : 0;
     d->told = false; /* the handler knows */
     udp_close_dest(u, d);
@@ -352,7 +355,7 @@ void tungo_udp_ready(struct tungo *t, struct udp_dest *d, struct dgram *dgram, e
         return;
     }
     if (!dgram) {
-        if (rc == RC_UNSUPPORTED && !d->fixed)
+        if (rc == RC_UNSUPPORTED && !d->fixed && !d->plain)
             go_apart(u, d);
         else
             give_up(u, d, rc);

@@ -218,11 +218,11 @@ struct udp_pair *udp_table_first_pair(const struct udp_dest *d)
 
 /* --- associations */
 
-struct udp_dest *udp_table_dest(const struct udp_source *s, uint32_t route)
+struct udp_dest *udp_table_dest(const struct udp_source *s, uint32_t route, bool plain)
 {
     for (struct list *r = s->dests.next; r != &s->dests; r = r->next) {
         struct udp_dest *d = LIST_OWNER(r, struct udp_dest, of_source);
-        if (!d->fixed && d->route == route)
+        if (!d->fixed && d->plain == plain && d->route == route)
             return d;
     }
     return NULL;

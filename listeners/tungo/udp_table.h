@@ -52,6 +52,8 @@ struct udp_dest {
     bool fixed, opening, ending;
     bool replied;     /* something has come back */
     bool empty_apart; /* it can't carry empty datagrams */
+    bool empty_plain; /* the same: a plain one beside it does */
+    bool plain;       /* it is for empty datagrams only; no pair is bound to it */
     bool told;        /* on_udp_open was called: on_udp_gone is due */
     bool closing;     /* on_udp_gone runs */
     bool dns;         /* nobody but port 53 was asked so far */
@@ -107,8 +109,8 @@ void udp_table_pair_remove(struct udp_table *t, struct udp_pair *p);
 struct udp_pair *udp_table_oldest_pair(const struct udp_source *s); /* NULL: none */
 struct udp_pair *udp_table_first_pair(const struct udp_dest *d);    /* NULL: none */
 
-/* The one of that route that may be shared; NULL: none. */
-struct udp_dest *udp_table_dest(const struct udp_source *s, uint32_t route);
+/* The one of that route that may be shared, or the plain one beside it; NULL: none. */
+struct udp_dest *udp_table_dest(const struct udp_source *s, uint32_t route, bool plain);
 struct udp_dest *udp_table_dest_add(struct udp_table *t, struct udp_source *s, uint32_t route,
                                     bool fixed, uint64_t now_ms);
 void udp_table_dest_opened(struct udp_table *t, struct udp_dest *d);

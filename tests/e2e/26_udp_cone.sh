@@ -63,9 +63,9 @@ cgost socks "$S" -L 'socks5://:1080?udp=true'
 wait_for "socks5 server" 10 listens "$S" 1080
 base_server=$(fds "$pid_socks")
 tungo_up client 'udpTimeout=5s' -F "socks5://$SERVER:1080"
-carrier socks5 $few 0?
+carrier socks5 $few 0
 stop_pid "$pid_client" && same "client ended with status" 0 "$status"
-# a standard association beside the stream carries empty ones, too; GOST's framing has no word for them
+# by a standard association at once
 tungo_up client 'udpTimeout=5s' -F "socks5://$SERVER:1080?relay=udp"
 for v in "$TARGET $other" "$TARGET6 $other6"; do
 	a=${v%% *}

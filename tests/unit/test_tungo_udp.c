@@ -299,6 +299,50 @@ START_TEST(test_failing_to_open_later_ends_it)
 }
 END_TEST
 
+START_TEST(test_empty_datagrams_go_by_one_association_beside)
+{
+    struct tungo_udp_stats st;
+
+    come("10.0.0.2:1000", "8.8.8.8:6", "1", 1, 1);
+    struct far *a = open_first();
+    turn_for(1);
+    told[0] = 0;
+    come("10.0.0.2:1000", "8.8.8.8:6", "", 0, 0);
+    come("10.0.0.2:1000", "9.9.9.9:6", "", 0, 0); /* the same one for all */
+    expect("open 7 plain 8.8.8.8:6\n?10.0.0.2:1000 9.9.9.9:6 0\n");
+    struct far *b = far_new('b');
+    tungo_udp_ready(NULL, opened[1], &b->dgram, RC_OK);
+    come("10.0.0.2:1000", "8.8.8.8:6", "3", 1, 1);
+    come("10.0.0.2:1000", "8.8.8.8:6", "", 0, 0);
+    turn_for(1);
+    expect("b>8.8.8.8:6 0\nb>9.9.9.9:6 0\na>8.8.8.8:6 1 3\nb>8.8.8.8:6 0\n");
+    far_say(b, "8.8.8.8:6", "", 0, 0);
+    turn_for(1);
+    ck_assert_str_eq(written(), "8.8.8.8:6>10.0.0.2:1000 0");
+    far_say(a, "8.8.8.8:6", "5", 1, 1);
+    turn_for(1);
+    ck_assert_str_eq(written(), "8.8.8.8:6>10.0.0.2:1000 1");
+    tungo_udp_stats(u, &st);
+    ck_assert_uint_eq(st.associations, 2);
+}
+END_TEST
+
+START_TEST(test_without_one_beside_empty_datagrams_are_lost_and_others_are_not)
+{
+    come("10.0.0.2:1000", "8.8.8.8:6", "", 0, 0); /* the first of all */
+    expect("?10.0.0.2:1000 8.8.8.8:6 0\nopen 7 plain 8.8.8.8:6\n");
+    tungo_udp_ready(NULL, opened[0], NULL, RC_UNSUPPORTED);
+    ck_assert_uint_eq(writes, 0); /* its destination is not to blame */
+    come("10.0.0.2:1000", "8.8.8.8:6", "1", 1, 1);
+    expect("open 7 8.8.8.8:6\n");
+    struct far *a = far_new('a');
+    tungo_udp_ready(NULL, opened[1], &a->dgram, RC_OK);
+    come("10.0.0.2:1000", "8.8.8.8:6", "", 0, 0); /* its own business now */
+    turn_for(1);
+    expect("a>8.8.8.8:6 1 1\na>8.8.8.8:6 0\n");
+}
+END_TEST
+
 START_TEST(test_what_waited_goes_apart_when_only_single_destinations_are_served)
 {
     come("10.0.0.2:1000", "8.8.8.8:9", "1", 1, 1);
@@ -396,6 +440,8 @@ int main(void)
     tcase_add_test(t, test_sources_and_waiting_ones_are_capped);
     tcase_add_test(t, test_failing_to_open_later_ends_it);
     tcase_add_test(t, test_an_empty_datagram_goes_apart_where_an_association_takes_none);
+    tcase_add_test(t, test_empty_datagrams_go_by_one_association_beside);
+    tcase_add_test(t, test_without_one_beside_empty_datagrams_are_lost_and_others_are_not);
     tcase_add_test(t, test_what_waited_goes_apart_when_only_single_destinations_are_served);
     tcase_add_test(t, test_a_stale_pair_survives_the_eviction_of_its_association);
     suite_add_tcase(s, t);

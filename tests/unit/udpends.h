@@ -191,7 +191,8 @@ static void far_say(struct far *f, const char *from, const void *data, size_t n,
 }
 
 /* --- the handler: destinations of port 1 are denied, 2 refused, 3 fixed, 4 another route, the rest
- * route 7; of port 5 it takes no empty datagrams. all_fixed: every route is */
+ * route 7; of port 5 it takes no empty datagrams, of port 6 by a plain one beside it. all_fixed:
+ * every route is */
 
 static struct tungo_udp *u;
 static struct icmp icmp;
@@ -210,7 +211,8 @@ static enum rc on_udp(void *arg, const struct addr *client, const struct addr *d
     note("?%s %s %zu\n", addr_format(client, a, sizeof(a)), addr_format(dst, b, sizeof(b)), n);
     *ret_route = (struct tungo_udp_route){.id = dst->port == 4 ? 4 : 7,
                                           .fixed = all_fixed || dst->port == 3,
-                                          .empty_apart = dst->port == 5};
+                                          .empty_apart = dst->port == 5,
+                                          .plain = dst->port == 6};
     return dst->port == 1 ? RC_DENIED : dst->port == 2 ? RC_REFUSED : RC_OK;
 }
 
@@ -221,7 +223,11 @@ static void on_udp_open(void *arg, struct udp_dest *ud, const struct tungo_udp_r
 
     (void)arg;
     (void)client;
-    note("open %u%s %s\n", route->id, route->fixed ? " fixed" : "", addr_format(dst, b, sizeof(b)));
+    note("open %u%s %s\n", route->id,
+         route->fixed   ? " fixed"
+         : route->plain ? " plain"
+                        : "",
+         addr_format(dst, b, sizeof(b)));
     if (fail_at_once != RC_OK)
         tungo_udp_ready(NULL, ud, NULL, fail_at_once);
     else if (open_at_once)
