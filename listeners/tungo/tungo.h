@@ -97,7 +97,7 @@ struct tungo_cfg {
                                                    less; 0: 30,000 */
     uint32_t udp_first_ms;                      /* how long first datagrams are kept; 0: 1,000 */
     uint32_t udp_buffer_bytes;                  /* largest datagram, up to 65,535; 0: 65,535 */
-    uint32_t tcp_receive_bytes, tcp_send_bytes; /* 0: 1 MiB; at most 4 MiB */
+    uint32_t tcp_receive_bytes, tcp_send_bytes; /* 0: what the way needs; at most 4 MiB */
     uint32_t park_ms;                           /* the longest a SYN waits; 0: 30,000 */
 };
 void tungo_configure(struct tungo *t, const struct tungo_cfg *cfg);
