@@ -49,7 +49,7 @@ static enum rc reject_shut(struct layer *l)
 static unsigned reject_ready(const struct layer *l, unsigned wish)
 {
     (void)l;
-    return wish;
+    return wish & ~(unsigned)STREAM_GONE; /* it ends in order */
 }
 
 static enum rc reject_query(struct layer *l, enum layer_query q, void *ret_value)

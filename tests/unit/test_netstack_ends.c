@@ -1,6 +1,25 @@
 /* How flows on lwIP end: both sides first, resets, clients that vanish, timers that stop. */
 #include "tests/unit/tungoflow.h"
 
+static unsigned told;
+
+static void on_told(struct stream *stream, unsigned ready, void *arg)
+{
+    (void)stream;
+    (void)arg;
+    told |= ready;
+}
+
+/* Is the flow said to have failed, to an owner that does not read? */
+static bool is_gone(void)
+{
+    told = 0;
+    stream_want(s, STREAM_GONE, on_told, NULL);
+    turn();
+    stream_want(s, 0, on_told, NULL);
+    return (told & STREAM_GONE) != 0;
+}
+
 START_TEST(test_client_ends_first)
 {
     char buf[10];
@@ -42,6 +61,7 @@ START_TEST(test_we_end_first)
     ck_assert_uint_eq(last_u32(TCP_AT_ACK), c.seq);
     ck_assert_uint_eq(ns->table.n, 0); /* no TIME_WAIT */
     ck_assert_int_eq(stream_recv(s, buf, sizeof buf, &n), RC_EOF);
+    ck_assert(!is_gone()); /* both ended properly */
     stream_close(s);
 }
 END_TEST
@@ -53,8 +73,10 @@ START_TEST(test_client_resets)
 
     establish("8.8.8.8", 1380, 7);
     send_data(&c, 0, 4);
+    ck_assert(!is_gone());
     send_data(&c, TCPFLAG_RST, 0);
     ck_assert_uint_eq(ns->table.n, 0);
+    ck_assert(is_gone());
     ck_assert_int_eq(stream_recv(s, buf, sizeof buf, &n), RC_OK); /* what came before */
     ck_assert_int_eq(stream_recv(s, buf, sizeof buf, &n), RC_RESET);
     stream_close(s);
