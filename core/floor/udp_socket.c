@@ -28,15 +28,72 @@ void udp_socket_close(struct udp_socket *s)
     os_close(fd);
 }
 
-/* What the list means now; n 0: no binding asked. */
-static enum rc look(const struct sockopts *so, const struct addr *to, struct bind_choice *v,
-                    int *ret_n, struct diag *diag)
-{
-    bool asked = so->interface && so->interface[0];
+/* What lists meant when they were last asked about, for global destinations and as long as the
+ * network does not change: asking the kernel costs 13 us and more, with hundreds of interfaces
+ * milliseconds. Of the one thread. */
+static struct remembered {
+    char interface[128], netns[128];
+    uint8_t family;
+    uint32_t epoch;
+    bool known;
+    enum rc rc; /* RC_OK, or why there is none */
+    int n;
+    struct bind_choice v[CHOICES];
+} remembered[4];
+static unsigned next_remembered;
 
-    if (asked)
-        (void)uplink_watch(so->netns); /* where nobody watches, a failed send makes us look */
-    return os_bind_choices(so, to, v, CHOICES, ret_n, diag);
+static struct remembered *find_remembered(const struct sockopts *so, const struct addr *to)
+{
+    for (size_t i = 0; i < sizeof remembered / sizeof remembered[0]; i++) {
+        struct remembered *r = &remembered[i];
+        if (r->known && r->family == to->family && r->epoch == uplink_epoch() &&
+            strcmp(r->interface, so->interface) == 0 &&
+            strcmp(r->netns, so->netns ? so->netns : "") == 0)
+            return r;
+    }
+    return NULL;
+}
+
+static void remember(const struct sockopts *so, const struct addr *to, uint32_t epoch, enum rc rc,
+                     const struct bind_choice *v, int n)
+{
+    struct remembered *r = &remembered[next_remembered++ % 4];
+    const char *netns = so->netns ? so->netns : "";
+
+    r->known = false;
+    if (strlen(so->interface) >= sizeof r->interface || strlen(netns) >= sizeof r->netns)
+        return;
+    memcpy(r->interface, so->interface, strlen(so->interface) + 1);
+    memcpy(r->netns, netns, strlen(netns) + 1);
+    r->family = to->family;
+    r->epoch = epoch;
+    r->known = true;
+    r->rc = rc;
+    r->n = n;
+    memcpy(r->v, v, (size_t)n * sizeof *v);
+}
+
+/* What the list means now; n 0: no binding asked. anew: whatever is remembered. */
+static enum rc look(const struct sockopts *so, const struct addr *to, bool anew,
+                    struct bind_choice *v, int *ret_n, struct diag *diag)
+{
+    if (!so->interface || !so->interface[0])
+        return os_bind_choices(so, to, v, CHOICES, ret_n, diag);
+    bool keep = uplink_watch(so->netns) && addr_is_global(to);
+    struct remembered *r = keep ? find_remembered(so, to) : NULL;
+    if (r && !anew) {
+        memcpy(v, r->v, (size_t)r->n * sizeof *v);
+        *ret_n = r->n;
+        return r->rc == RC_OK ? RC_OK
+                              : diag_set(diag, r->rc, "interface %s: not there", so->interface);
+    }
+    if (r)
+        r->known = false;
+    uint32_t epoch = uplink_epoch();
+    enum rc rc = os_bind_choices(so, to, v, CHOICES, ret_n, diag);
+    if (keep && (rc == RC_OK || rc == RC_UNREACH_NET))
+        remember(so, to, epoch, rc, v, *ret_n);
+    return rc;
 }
 
 /* The first of n choices that can be had, with this port if that is free. */
@@ -70,10 +127,13 @@ enum rc udp_socket_open(struct udp_socket *s, struct loop *loop, const struct so
     struct bind_choice v[CHOICES];
     int n = 0, fd;
     uint32_t epoch = uplink_epoch();
-    enum rc rc = look(so, to, v, &n, diag);
+    enum rc rc = look(so, to, false, v, &n, diag);
 
-    if (rc == RC_OK)
-        rc = make(so, to, v, n, 0, &fd, &s->choice, diag);
+    if (rc == RC_OK && make(so, to, v, n, 0, &fd, &s->choice, NULL) != RC_OK) {
+        rc = look(so, to, true, v, &n, diag); /* the news of a change may be on its way */
+        if (rc == RC_OK)
+            rc = make(so, to, v, n, 0, &fd, &s->choice, diag);
+    }
     if (rc != RC_OK)
         return rc;
     rc = udp_socket_adopt(s, loop, fd, to->family, fn);
@@ -114,7 +174,8 @@ enum rc udp_socket_renew(struct udp_socket *s, struct loop *loop, const struct s
     struct addr local = {.family = 0};
     uint32_t epoch = uplink_epoch();
     int n = 0, fd;
-    enum rc rc = look(so, to, v, &n, diag);
+    bool stale = s->epoch == epoch; /* no change was heard of, yet it does not work */
+    enum rc rc = look(so, to, stale, v, &n, diag);
 
     if (rc != RC_OK)
         return rc;
