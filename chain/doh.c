@@ -38,8 +38,7 @@ static enum rc http1_begin(struct doh *d, const struct doh_cfg *cfg)
     char head[1024];
     int n = snprintf(head, sizeof(head),
                      "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/dns-message\r\n"
-                     "Accept: application/dns-message\r\nContent-Length: %zu\r\n"
-                     "Connection: close\r\n\r\n",
+                     "Accept: application/dns-message\r\nContent-Length: %zu\r\n\r\n",
                      cfg->path, cfg->authority, cfg->n);
     if (n < 0 || (size_t)n >= sizeof(head))
         return RC_LIMIT;
@@ -49,8 +48,21 @@ static enum rc http1_begin(struct doh *d, const struct doh_cfg *cfg)
 
 enum rc doh_begin(struct doh *d, const struct doh_cfg *cfg)
 {
-    *d = (struct doh){.h2 = cfg->h2};
+    d->h2 = cfg->h2;
+    d->out.n = d->block.n = d->body.n = 0;
+    if (!d->h2)
+        d->in.n = d->scanned = 0;
+    d->answer = NULL;
+    d->answered = d->block_open = d->reusable = false;
     return cfg->h2 ? doh_h2_begin(d, cfg) : http1_begin(d, cfg);
+}
+
+uint8_t *doh_give(struct doh *d)
+{
+    struct doh_bytes *b = d->h2 ? &d->body : &d->in;
+    uint8_t *p = b->p;
+    *b = (struct doh_bytes){NULL, 0, 0};
+    return p;
 }
 
 void doh_done(struct doh *d)
@@ -164,6 +176,9 @@ static enum rc http1_look(struct doh *d, bool ended)
         return diag_set(&d->diag, RC_PROTO, "an HTTP answer that can't be DNS");
     d->answer = d->in.p + used;
     d->answer_n = n;
+    d->reusable = head.minor > 0 && !http1_has_token(&head, "Connection", "close") &&
+                  d->in.n == used + n && http1_find(&head, "Transfer-Encoding", NULL) == NULL &&
+                  !ended;
     return RC_OK;
 }
 

@@ -1,10 +1,13 @@
-/* chain/doh_h2.c - as much of HTTP/2 (RFC 9113) and HPACK (RFC 7541) as one POST and its answer
- * need: one stream, no push, no dynamic table, no window updates (an answer fits into the first
- * window). Of the answer's head only :status is read, which comes first.
+/* chain/doh_h2.c - as much of HTTP/2 (RFC 9113) and HPACK (RFC 7541) as a POST and its answer need:
+ * one stream at a time, no push, no dynamic table; an answer fits into a stream's first window, and
+ * the connection's is opened anew with each question. Of the answer's head only :status is read,
+ * which comes first.
  */
 #include "chain/doh.h"
+#include "core/wire/cursor.h"
 #include "core/wire/dns.h"
 #include <stdio.h>
+#include <string.h>
 
 enum {
     FRAME_HEAD_BYTES = 9,
@@ -23,7 +26,8 @@ enum {
     END_HEADERS = 4,
     PADDED = 8,
     PRIORITY = 0x20,
-    OURS = 1, /* the one stream */
+    WINDOW_UPDATE = 8,
+    STREAM_LAST = 1 << 30,
     STATUS_FIRST = 8,
     STATUS_LAST = 14 /* the static table's :status 200 .. 500 */
 };
@@ -31,8 +35,15 @@ enum {
 static enum rc put_frame(struct doh *d, uint8_t type, uint8_t flags, uint32_t stream,
                          const void *payload, size_t n)
 {
-    uint8_t head[FRAME_HEAD_BYTES] = {
-        (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n, type, flags, 0, 0, 0, (uint8_t)stream};
+    uint8_t head[FRAME_HEAD_BYTES] = {(uint8_t)(n >> 16),
+                                      (uint8_t)(n >> 8),
+                                      (uint8_t)n,
+                                      type,
+                                      flags,
+                                      (uint8_t)(stream >> 24),
+                                      (uint8_t)(stream >> 16),
+                                      (uint8_t)(stream >> 8),
+                                      (uint8_t)stream};
     enum rc rc = doh_add(&d->out, head, sizeof(head), DOH_BYTES_MAX);
     return rc == RC_OK ? doh_add(&d->out, payload, n, DOH_BYTES_MAX) : rc;
 }
@@ -73,16 +84,22 @@ enum rc doh_h2_begin(struct doh *d, const struct doh_cfg *cfg)
     if (cfg->n > FRAME_MAX_BYTES)
         return RC_LIMIT;
     (void)snprintf(length, sizeof(length), "%zu", cfg->n);
-    bool ok = doh_add(&d->block, post_https, sizeof(post_https), BLOCK_MAX_BYTES) == RC_OK &&
-              put_field(&d->block, 4, cfg->path) && put_field(&d->block, 1, cfg->authority) &&
-              put_field(&d->block, 31, "application/dns-message") &&
-              put_field(&d->block, 19, "application/dns-message") &&
-              put_field(&d->block, 28, length) &&
-              doh_add(&d->out, preface, sizeof(preface) - 1, DOH_BYTES_MAX) == RC_OK &&
-              put_frame(d, SETTINGS, 0, 0, settings, sizeof(settings)) == RC_OK &&
-              put_frame(d, HEADERS, END_HEADERS, OURS, d->block.p, d->block.n) == RC_OK &&
-              put_frame(d, DATA, END_STREAM, OURS, cfg->query, cfg->n) == RC_OK;
+    const uint32_t stream = d->stream == 0 ? 1 : d->stream + 2;
+    const uint8_t room[] = {(uint8_t)(d->taken >> 24), (uint8_t)(d->taken >> 16),
+                            (uint8_t)(d->taken >> 8), (uint8_t)d->taken};
+    bool ok =
+        doh_add(&d->block, post_https, sizeof(post_https), BLOCK_MAX_BYTES) == RC_OK &&
+        put_field(&d->block, 4, cfg->path) && put_field(&d->block, 1, cfg->authority) &&
+        put_field(&d->block, 31, "application/dns-message") &&
+        put_field(&d->block, 19, "application/dns-message") && put_field(&d->block, 28, length) &&
+        (stream > 1 || (doh_add(&d->out, preface, sizeof(preface) - 1, DOH_BYTES_MAX) == RC_OK &&
+                        put_frame(d, SETTINGS, 0, 0, settings, sizeof(settings)) == RC_OK)) &&
+        (d->taken == 0 || put_frame(d, WINDOW_UPDATE, 0, 0, room, sizeof(room)) == RC_OK) &&
+        put_frame(d, HEADERS, END_HEADERS, stream, d->block.p, d->block.n) == RC_OK &&
+        put_frame(d, DATA, END_STREAM, stream, cfg->query, cfg->n) == RC_OK;
     d->block.n = 0;
+    d->stream = stream;
+    d->taken = 0;
     return ok ? RC_OK : RC_NOMEM;
 }
 
@@ -191,13 +208,28 @@ static enum rc malformed(struct doh *d)
 static enum rc on_head_frame(struct doh *d, struct frame *f)
 {
     bool more = f->type == CONTINUATION;
-    if (f->stream != OURS || more != d->block_open || (!more && !strip(f)))
+    if (f->stream != d->stream || d->reusable || more != d->block_open || (!more && !strip(f)))
         return malformed(d);
     d->block_open = true;
     d->block_ends = more ? d->block_ends : (f->flags & END_STREAM) != 0;
     if (doh_add(&d->block, f->p, f->n, BLOCK_MAX_BYTES) != RC_OK)
         return diag_set(&d->diag, RC_LIMIT, "its HTTP/2 head is too long");
     return (f->flags & END_HEADERS) != 0 ? on_block(d) : RC_OK;
+}
+
+/* What the server still answers, it answers. */
+static enum rc on_goaway(struct doh *d, const struct frame *f)
+{
+    struct rd c = rd_init(f->p, f->n);
+    uint16_t high, low, error_high, error_low;
+    if (!rd_u16(&c, &high) || !rd_u16(&c, &low) || !rd_u16(&c, &error_high) ||
+        !rd_u16(&c, &error_low))
+        return malformed(d);
+    uint32_t last = ((uint32_t)high << 16 | low) & INT32_MAX;
+    if (d->reusable || last < d->stream || error_high != 0 || error_low != 0)
+        return diag_set(&d->diag, RC_RESET, "HTTP/2 error %u of the server", error_low);
+    d->leaving = true;
+    return RC_OK;
 }
 
 static enum rc on_frame(struct doh *d, struct frame *f)
@@ -209,7 +241,8 @@ static enum rc on_frame(struct doh *d, struct frame *f)
     case CONTINUATION:
         return on_head_frame(d, f);
     case DATA:
-        if (f->stream != OURS || !d->answered || !strip(f) ||
+        d->taken += (uint32_t)f->n;
+        if (f->stream != d->stream || d->reusable || !d->answered || !strip(f) ||
             doh_add(&d->body, f->p, f->n, DNS_MESSAGE_MAX) != RC_OK)
             return malformed(d);
         return RC_OK;
@@ -222,15 +255,13 @@ static enum rc on_frame(struct doh *d, struct frame *f)
             return malformed(d);
         return (f->flags & ACK) != 0 ? RC_OK : put_frame(d, PING, ACK, 0, f->p, f->n);
     case RST_STREAM:
-    case GOAWAY: {
-        size_t at = f->type == GOAWAY ? 4 : 0;
-        if (f->n < at + 4)
+        if (f->n != 4)
             return malformed(d);
-        bool orderly = f->type == GOAWAY && (f->p[3] & 1) != 0 && f->p[at + 3] == 0;
-        return orderly
-                   ? RC_OK
-                   : diag_set(&d->diag, RC_RESET, "HTTP/2 error %u of the server", f->p[at + 3]);
-    }
+        if (f->stream != d->stream || d->reusable) /* of a question that was answered */
+            return RC_OK;
+        return diag_set(&d->diag, RC_RESET, "HTTP/2 error %u of the server", f->p[3]);
+    case GOAWAY:
+        return on_goaway(d, f);
     case PUSH_PROMISE:
         return malformed(d);
     default: /* PRIORITY, WINDOW_UPDATE, and those that nobody knows */
@@ -244,6 +275,7 @@ static enum rc look_at_end(struct doh *d)
         return diag_set(&d->diag, RC_PROTO, "an HTTP answer that can't be DNS");
     d->answer = d->body.p;
     d->answer_n = d->body.n;
+    d->reusable = !d->leaving && d->stream < STREAM_LAST;
     return RC_OK;
 }
 
@@ -272,7 +304,7 @@ enum rc doh_h2_take(struct doh *d)
         ends = ends || (head && !d->block_open && d->block_ends && d->answered);
         rc = ends ? look_at_end(d) : RC_AGAIN;
     }
-    if (rc == RC_AGAIN && at > 0) {
+    if (at > 0) {
         memmove(d->in.p, d->in.p + at, d->in.n - at);
         d->in.n -= at;
     }

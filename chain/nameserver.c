@@ -1,6 +1,7 @@
 /* chain/nameserver.c - reading a nameserver's address; see the header. */
 #include "chain/nameserver.h"
 #include "chain/exchange.h"
+#include "chain/nameline.h"
 #include "core/floor/tls.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ struct nameservers *nameservers_new(void)
         return NULL;
     s->refs = 1;
     list_init(&s->exchanges);
+    list_init(&s->lines);
     return s;
 }
 
@@ -47,6 +49,7 @@ void nameservers_stop(struct nameservers *s)
     s->stopped = true;
     while (!list_is_empty(&s->exchanges))
         exchange_end(LIST_OWNER(s->exchanges.next, struct exchange, link), RC_CANCELED);
+    namelines_close(s);
     for (int i = 0; i < s->n; i++)
         s->v[i].chain = NULL;
 }
@@ -55,6 +58,7 @@ void nameservers_unref(struct nameservers *s)
 {
     if (s == NULL || --s->refs > 0)
         return;
+    namelines_close(s);
     for (int i = 0; i < s->n; i++)
         drop(&s->v[i]);
     free(s);

@@ -57,6 +57,8 @@ typedef void nameserver_tell_fn(void *arg, const struct nameserver *s, enum name
 struct nameservers {
     unsigned refs;
     struct list exchanges; /* under way */
+    struct list lines;     /* connections that are kept (chain/nameline.h) */
+    int n_lines;
     bool stopped;
     nameserver_tell_fn *tell; /* NULL: nobody listens. From the loop; asks and ends nothing */
     void *tell_arg;

@@ -390,6 +390,8 @@ static void done(struct handler *h)
     if (f == NULL)
         return;
     dns_clients_done(&f->clients);
+    if (f->upstreams != NULL)
+        nameservers_stop(f->upstreams); /* connections that were kept */
     nameservers_unref(f->upstreams);
     answers_free(f->answers);
     forwarder_free(f->own);

@@ -119,8 +119,10 @@ inside "$C" nft -f - <<-END
 	table inet names {
 	  counter marked {}
 	  counter bare {}
+	  counter opened {}
 	  chain out {
 	    type filter hook output priority 0;
+	    oifname "c0" ip daddr $N tcp flags & (syn | ack) == syn counter name opened
 	    oifname "c0" ip daddr $N meta l4proto { tcp, udp } th dport { 53, 443, 853, 8443, 8444, 8445 } meta mark 100 counter name marked accept
 	    oifname "c0" ip daddr $N meta l4proto { tcp, udp } th dport { 53, 443, 853, 8443, 8444, 8445 } counter name bare
 	  }
@@ -301,10 +303,12 @@ has "EDNS is answered by EDNS" 'EDNS: version: 0' -p 5303 +tcp my.test
 fds_back client "$pid_client" "$fds" 20
 down "$pid_client"
 inside "$C" nft reset counters >/dev/null
-for at in udp://$N tcp://$N https://$N:8443; do
+for at in udp://$N tcp://$N https://$N:8443 ${unbound:+tls://$N https://$N}; do
 	before=0
 	up client 5304 -L "dns://127.0.0.1:5304?mode=tcp&dns=$at&so_mark=100&interface=c0"
-	has "the dns handler asks $at" 'status: NOERROR' -p 5304 +tcp six.test AAAA
+	has "the dns handler asks $at" 'status: NOERROR' -p 5304 +tcp web.test AAAA
+	for n in 1 2 3 4 5; do dig -p 5304 +tcp "$n.test" >/dev/null; done
+	same "... six questions, connections" "$(case $at in udp*) echo 0 ;; *) echo 1 ;; esac)" "$(packets opened)"
 	marked_more "the dns handler, $at"
 	inside "$C" nft reset counters >/dev/null
 	down "$pid_client"

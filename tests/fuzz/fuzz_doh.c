@@ -12,6 +12,7 @@ static enum rc run(struct doh *d, bool h2, const uint8_t *p, size_t n, size_t pi
     static const uint8_t question[24] = {0, 1, 1, 0, 0, 1};
     struct doh_cfg cfg = {
         .h2 = h2, .authority = "a", .path = "/", .query = question, .n = sizeof question};
+    *d = (struct doh){.h2 = false};
     enum rc rc = doh_begin(d, &cfg);
     if (rc != RC_OK)
         abort();
@@ -19,6 +20,17 @@ static enum rc run(struct doh *d, bool h2, const uint8_t *p, size_t n, size_t pi
     for (size_t at = 0; rc == RC_AGAIN && at < n; at += piece)
         rc = doh_take(d, p + at, n - at < piece ? n - at : piece);
     return rc == RC_AGAIN ? doh_ended(d) : rc;
+}
+
+static enum rc again(struct doh *d, bool h2, const uint8_t *p, size_t n)
+{
+    static const uint8_t question[24] = {0, 1, 1, 0, 0, 1};
+    struct doh_cfg cfg = {
+        .h2 = h2, .authority = "a", .path = "/", .query = question, .n = sizeof question};
+    free(doh_give(d));
+    if (doh_begin(d, &cfg) != RC_OK)
+        abort();
+    return doh_take(d, p, n);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -32,6 +44,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if ((one == RC_OK) != (many == RC_OK))
         abort();
     if (one == RC_OK && (a.answer_n != b.answer_n || memcmp(a.answer, b.answer, a.answer_n) != 0))
+        abort();
+    /* the same once more behind an answer */
+    if (one == RC_OK && a.reusable && again(&a, h2, data + 1, size - 1) == RC_OK &&
+        a.answer_n > DOH_BYTES_MAX)
         abort();
     doh_done(&a);
     doh_done(&b);

@@ -34,7 +34,7 @@ struct dns_peer {
     uint16_t port;
     enum peer_play play;
     dns_peer_fn *answer;
-    int asked_udp, asked_tcp, refused_udp;
+    int asked_udp, asked_tcp, refused_udp, accepted;
     struct peer_conn *conns;
 };
 
@@ -224,6 +224,7 @@ static inline void on_peer_tcp(uv_poll_t *poll, int status, int events)
     c->poll.data = c;
     c->next = p->conns;
     p->conns = c;
+    p->accepted++;
     ck_assert_int_eq(uv_poll_init(loop_uv(loop), &c->poll, c->asker.fd), 0);
     ck_assert_int_eq(uv_poll_start(&c->poll, UV_READABLE, on_peer_conn), 0);
 }

@@ -10,7 +10,7 @@
 static const char question[] = "\0\1\1\0\0\1\0\0\0\0\0\0\1a\4test\0\0\1\0\1";
 enum { QUESTION_BYTES = 24 };
 
-static void begin(struct doh *d, bool h2)
+static void ask(struct doh *d, bool h2)
 {
     struct doh_cfg cfg = {.h2 = h2,
                           .authority = "dns.test:8443",
@@ -18,6 +18,12 @@ static void begin(struct doh *d, bool h2)
                           .query = question,
                           .n = QUESTION_BYTES};
     ck_assert_int_eq(doh_begin(d, &cfg), RC_OK);
+}
+
+static void begin(struct doh *d, bool h2)
+{
+    *d = (struct doh){.h2 = false};
+    ask(d, h2);
 }
 
 /* Gives it in pieces of `piece` bytes, then the end. */
@@ -35,7 +41,7 @@ START_TEST(test_a_request)
 {
     static const char want[] =
         "POST /dns-query HTTP/1.1\r\nHost: dns.test:8443\r\nContent-Type: application/dns-message"
-        "\r\nAccept: application/dns-message\r\nContent-Length: 24\r\nConnection: close\r\n\r\n";
+        "\r\nAccept: application/dns-message\r\nContent-Length: 24\r\n\r\n";
     struct doh d;
     begin(&d, false);
     ck_assert_uint_eq(d.out.n, sizeof want - 1 + QUESTION_BYTES);
@@ -306,6 +312,100 @@ START_TEST(test_h2_that_is_none)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- one after another */
+
+START_TEST(test_http1_answers_after_which_more_may_be_asked)
+{
+    static const struct {
+        const char *text;
+        bool more;
+    } v[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world", true},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world!", false},
+        {"HTTP/1.0 200 OK\r\nContent-Length: 12\r\n\r\nhello, world", false},
+        {"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 12\r\n\r\nhello, world", false},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n",
+         false}};
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        struct doh d;
+        begin(&d, false);
+        ck_assert_int_eq(give(&d, v[i].text, strlen(v[i].text), 1000, false), RC_OK);
+        ck_assert_msg(d.reusable == v[i].more, "%s", v[i].text);
+        doh_done(&d);
+    }
+    struct doh d;
+    begin(&d, false);
+    for (int i = 0; i < 3; i++) {
+        size_t n = d.out.n;
+        ck_assert_int_eq(give(&d, v[0].text, strlen(v[0].text), 7, false), RC_OK);
+        ck_assert_mem_eq(d.answer, "hello, world", 12);
+        if (i == 1) { /* the answer may outlive it */
+            uint8_t *answer = d.answer, *buf = doh_give(&d);
+            ck_assert_mem_eq(answer, "hello, world", 12);
+            free(buf);
+        }
+        ask(&d, false);
+        ck_assert_uint_eq(d.out.n, n);
+    }
+    doh_done(&d);
+}
+END_TEST
+
+START_TEST(test_h2_questions_one_after_another)
+{
+    struct doh d;
+    begin(&d, true);
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned stream = 2 * i + 1;
+        wire_n = 0;
+        if (i == 0)
+            frame(SETTINGS, 0, 0, NULL, 0);
+        frame(HEADERS, 4, stream, "\x88", 1);
+        frame(DATA, 1, stream, "hello, world", 12);
+        ck_assert_int_eq(give(&d, wire, wire_n, 5, false), RC_OK);
+        ck_assert_mem_eq(d.answer, "hello, world", 12);
+        ck_assert(d.reusable);
+        d.out.n = 0; /* sent */
+        wire_n = 0;  /* in between */
+        frame(SETTINGS, 1, 0, NULL, 0);
+        frame(RST_STREAM, 0, stream, "\0\0\0\0", 4);
+        frame(PING, 0, 0, "12345678", 8);
+        ck_assert_int_eq(give(&d, wire, wire_n, 3, false), RC_AGAIN);
+        ck_assert_uint_eq(d.out.n, 17);
+        ask(&d, true);
+        ck_assert_uint_eq(d.out.p[3], WINDOW); /* no preface; room for what was taken */
+        ck_assert_uint_eq(d.out.p[12], 12);
+        ck_assert_uint_eq(d.out.p[13 + 3], HEADERS);
+        ck_assert_uint_eq(d.out.p[13 + 8], stream + 2);
+    }
+    doh_done(&d);
+    /* what ends it in between */
+    for (int i = 0; i < 3; i++) {
+        begin(&d, true);
+        wire_n = 0;
+        frame(HEADERS, 4, 1, "\x88", 1);
+        frame(DATA, 1, 1, "hello, world", 12);
+        ck_assert_int_eq(give(&d, wire, wire_n, wire_n, false), RC_OK);
+        wire_n = 0;
+        if (i == 0)
+            frame(GOAWAY, 0, 0, "\0\0\0\1\0\0\0\0", 8);
+        else
+            frame(i == 1 ? DATA : HEADERS, 4, 1, "\x88", 1);
+        enum rc rc = give(&d, wire, wire_n, wire_n, false);
+        ck_assert_int_eq(rc, i == 0 ? RC_RESET : RC_PROTO);
+        doh_done(&d);
+    }
+    begin(&d, true);
+    wire_n = 0;
+    frame(HEADERS, 4, 1, "\x88", 1);
+    frame(GOAWAY, 0, 0, "\0\0\0\1\0\0\0\0", 8);
+    frame(DATA, 1, 1, "hello, world", 12);
+    ck_assert_int_eq(give(&d, wire, wire_n, 4, false), RC_OK);
+    ck_assert(!d.reusable);
+    doh_done(&d);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("doh");
@@ -316,6 +416,8 @@ int main(void)
     tcase_add_test(tc, test_h2_heads);
     tcase_add_test(tc, test_h2_frames_in_any_pieces);
     tcase_add_test(tc, test_h2_that_is_none);
+    tcase_add_test(tc, test_http1_answers_after_which_more_may_be_asked);
+    tcase_add_test(tc, test_h2_questions_one_after_another);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
