@@ -199,6 +199,7 @@ static enum rc received(struct direct *d, enum rc rc, struct target *from)
         return RC_OK;
     if (!addr_equal(&from->addr, &d->addr)) {
         d->dgram.dropped++;
+        d->dgram.strangers++;
         return RC_AGAIN;
     }
     *from = d->target;

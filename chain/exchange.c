@@ -10,8 +10,9 @@
 #include <string.h>
 
 enum {
-    AGAIN_MS = 1000, /* first wait for a UDP answer, doubled each time */
-    TURN_MAX = 64    /* datagrams looked at in one turn */
+    AGAIN_MS = 600, /* first wait for a UDP answer, doubled each time: four within 5 s */
+    KEPT_MS = 1000, /* for an answer over a kept connection */
+    TURN_MAX = 64   /* datagrams looked at in one turn */
 };
 
 static bool begin(struct exchange *e);
@@ -43,7 +44,7 @@ static void let_go(struct exchange *e)
     stream_close(e->stream);
     e->stream = NULL;
     if (e->dgram != NULL)
-        count_lies(e, e->dgram->dropped); /* of other sources, mostly */
+        count_lies(e, e->dgram->strangers);
     dgram_close(e->dgram);
     e->dgram = NULL;
     timer_stop(&e->again);
@@ -248,7 +249,7 @@ static bool begin(struct exchange *e)
     struct dial_req req = {
         .target = e->server->target, .seen = e->seen, .one = true, .udp_only = true};
     if (e->by_stream && !e->fresh && exchange_use_kept(e)) {
-        (void)timer_start(&e->again, AGAIN_MS); /* without memory the deadline ends it */
+        (void)timer_start(&e->again, KEPT_MS); /* without memory the deadline ends it */
         return true;
     }
     e->dial = e->by_stream ? router_dial(r, &req, exchange_dialled, e)

@@ -54,7 +54,8 @@ struct dgram {
     struct job job;
     struct deferred deferred;
     struct diag diag;
-    uint64_t dropped; /* messages we had to drop */
+    uint64_t dropped;   /* messages we had to drop */
+    uint64_t strangers; /* of those: from somebody else than the one target */
     bool opened, closed;
 };
 

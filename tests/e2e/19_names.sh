@@ -314,6 +314,22 @@ for at in udp://$N tcp://$N https://$N:8443 ${unbound:+tls://$N https://$N}; do
 	down "$pid_client"
 done
 
+# --- a fifth of all datagrams is lost, both ways
+inside "$S" nft -f - <<-END
+	table inet loss {
+	  chain way { type filter hook forward priority 0; meta l4proto udp numgen random mod 5 0 drop; }
+	}
+END
+up client 5300 -L "dns://127.0.0.1:5300?mode=tcp&so_mark=100&dns=udp://$N,udp://[$N6]"
+asking= && for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	inside "$C" dig +time=12 +tries=1 +tcp -p 5300 @127.0.0.1 "lost$n.test" >"dig.$n" 2>&1 &
+	asking="$asking $!"
+done
+for p in $asking; do wait "$p"; done
+same "20 % loss: questions answered" 20 "$(grep -l 'status: NXDOMAIN' dig.[0-9]* | wc -l)"
+inside "$S" nft delete table inet loss
+down "$pid_client"
+
 # --- through the device: the nameserver is behind it, our own questions are not
 tungo_up client so_mark=100 -F "relay://relay.test:9001?resolver=udp://$N&interface=c0&so_mark=100"
 before=$(packets marked)
@@ -321,6 +337,14 @@ check "a node's name by a nameserver behind the device" probe echo "$TARGET" 200
 marked_more "the node's question"
 same "dig through the device" "$TARGET" "$(inside "$C" dig +short +time=3 +tries=2 @$N web.test)"
 same "... two questions from one port" "$TARGET $TARGET6 " "$(inside "$C" dig +short +time=3 +tries=2 -b 192.168.123.1#40054 @$N web.test A web.test AAAA | tr '\n' ' ')"
+down "$pid_client"
+
+start client "$C" sh -c 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"' sh "$work/resolv.conf" "$CGOST" -L "$(tungo_url so_mark=100)" \
+	-F "relay://relay.test:9001?interface=c0&so_mark=100"
+mine="$mine $pid" && tungo_is_up
+before=$(packets marked)
+check "a node's name by the machine's own nameserver, which is behind the device" probe echo "$TARGET" 20000
+marked_more "... the node's question"
 down "$pid_client"
 
 # --- a chain that carries streams only
