@@ -36,7 +36,7 @@ const struct target *dial_first_target(const struct dial *d)
     return !dial_is_direct(d) ? &d->route.nodes[d->at]->target : &d->sent;
 }
 
-static void on_connected(void *arg, enum rc rc, int fd, const struct addr *peer)
+static void on_connected(void *arg, enum rc rc, struct hotfd *hot, const struct addr *peer)
 {
     struct dial *d = arg;
     struct diag why = {.rc = RC_OK};
@@ -46,9 +46,9 @@ static void on_connected(void *arg, enum rc rc, int fd, const struct addr *peer)
         dial_fail(d, rc, &why);
         return;
     }
+    struct layer *l = tcp_layer_hot(hot, &why);
     eyeballs_free(d->race);
     d->race = NULL;
-    struct layer *l = tcp_layer(d->router->loop, fd, &why);
     if (l == NULL) {
         dial_fail(d, why.rc, &why);
         return;

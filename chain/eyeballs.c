@@ -128,15 +128,13 @@ static void win(struct attempt *a)
 {
     struct eyeballs *e = a->race;
     struct addr peer = a->peer;
-    int fd = a->hot.fd;
-    hotfd_remove(&a->hot);
     a->waiting = false;
     e->n_waiting--;
     e->over = true;
     timer_stop(&e->stagger);
     for (int i = 0; i < e->n_attempts; i++)
         let_go(e->attempts[i]);
-    e->done(e->arg, RC_OK, fd, &peer);
+    e->done(e->arg, RC_OK, &a->hot, &peer);
 }
 
 static void on_hot(struct hotfd *h, unsigned ready)
@@ -226,7 +224,7 @@ static void on_failed(struct job *job)
     if (rc == RC_OK)
         rc = diag_set(e->diag, RC_NOMEM, "no memory for a connection");
     e->over = true;
-    e->done(e->arg, rc, -1, NULL);
+    e->done(e->arg, rc, NULL, NULL);
 }
 
 struct eyeballs *eyeballs_new(const struct eyeballs_cfg *cfg, eyeballs_fn *done, void *arg,

@@ -19,8 +19,9 @@
 #include "core/rc.h"
 
 struct eyeballs;
-/* fd belongs to the callee; -1 when rc is not RC_OK. */
-typedef void eyeballs_fn(void *arg, enum rc rc, int fd, const struct addr *peer);
+/* The connected socket and its registration belong to the callee, who moves them elsewhere before
+ * it returns (tcp_layer_hot); NULL when rc is not RC_OK. */
+typedef void eyeballs_fn(void *arg, enum rc rc, struct hotfd *hot, const struct addr *peer);
 
 enum { EYEBALLS_ADDRS_MAX = 32, EYEBALLS_STAGGER_MS = 250, EYEBALLS_CHOICE_MS = 3000 };
 

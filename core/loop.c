@@ -30,6 +30,8 @@ struct loop {
     uv_idle_t idle;       /* active while jobs are left */
     int epfd;
     unsigned hot_users;
+    struct hotfd **hot; /* by descriptor */
+    size_t hot_cap;
     struct job jobs;     /* the ring's own place */
     struct job later;    /* the same for jobs of the next turn */
     struct timer **heap; /* min-heap by due_ms; timer->slot is the place + 1 */
@@ -331,7 +333,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (n <= 0)
         return;
     for (int i = 0; i < n; i++)
-        loop->batch[i] = ev[i].data.ptr;
+        loop->batch[i] = loop->hot[ev[i].data.fd];
     loop->batch_n = n;
     for (int i = 0; i < n; i++) {
         struct hotfd *h = loop->batch[i];
@@ -348,19 +350,41 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         if (ev[i].events & EPOLLERR)
             ready |= HOT_ERR;
         loop->batch[i] = NULL;
+        h->seen |= ready;
         h->fn(h, ready);
     }
     loop->batch_n = 0;
 }
 
+static bool hot_room(struct loop *loop, size_t fd)
+{
+    size_t cap = loop->hot_cap ? loop->hot_cap : 64;
+    struct hotfd **v;
+
+    if (fd < loop->hot_cap)
+        return true;
+    while (cap <= fd)
+        cap *= 2;
+    v = realloc(loop->hot, cap * sizeof(*v));
+    if (!v)
+        return false;
+    memset(v + loop->hot_cap, 0, (cap - loop->hot_cap) * sizeof(*v));
+    loop->hot = v;
+    loop->hot_cap = cap;
+    return true;
+}
+
 enum rc hotfd_add(struct loop *loop, struct hotfd *h, int fd, hotfd_fn *fn)
 {
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = h};
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.fd = fd};
 
     *h = (struct hotfd){.loop = loop, .fn = fn, .fd = -1};
+    if (!hot_room(loop, (size_t)fd))
+        return RC_NOMEM;
     if (epoll_ctl(loop->epfd, EPOLL_CTL_ADD, fd, &ev))
         return rc_from_errno(errno);
     h->fd = fd;
+    loop->hot[fd] = h;
     if (!loop->hot_users++)
         uv_ref((uv_handle_t *)&loop->poll);
     return RC_OK;
@@ -373,12 +397,27 @@ void hotfd_remove(struct hotfd *h)
     if (h->fd < 0)
         return;
     (void)epoll_ctl(loop->epfd, EPOLL_CTL_DEL, h->fd, NULL); /* it may be gone with a lost device */
+    if (loop->hot[h->fd] == h)
+        loop->hot[h->fd] = NULL;
     h->fd = -1;
     for (int i = 0; i < loop->batch_n; i++)
         if (loop->batch[i] == h)
             loop->batch[i] = NULL;
     if (!--loop->hot_users)
         uv_unref((uv_handle_t *)&loop->poll);
+}
+
+void hotfd_take(struct hotfd *to, struct hotfd *from, hotfd_fn *fn)
+{
+    struct loop *loop = from->loop;
+
+    BUG_ON(from->fd < 0);
+    *to = (struct hotfd){.loop = loop, .fn = fn, .fd = from->fd, .seen = from->seen};
+    loop->hot[to->fd] = to;
+    for (int i = 0; i < loop->batch_n; i++)
+        if (loop->batch[i] == from)
+            loop->batch[i] = to;
+    from->fd = -1;
 }
 
 /* ---------------------------------------------------------------- the loop itself */
@@ -471,5 +510,6 @@ void loop_free(struct loop *loop)
     BUG_ON(uv_loop_close(&loop->uv) != 0); /* somebody's handle is still open */
     close(loop->epfd);
     free(loop->heap);
+    free(loop->hot);
     free(loop);
 }

@@ -72,10 +72,14 @@ typedef void hotfd_fn(struct hotfd *h, unsigned ready);
 struct hotfd {
     struct loop *loop;
     hotfd_fn *fn;
-    int fd; /* -1: not registered */
+    int fd;        /* -1: not registered */
+    unsigned seen; /* all bits that were told so far: an end comes once */
 };
 enum rc hotfd_add(struct loop *loop, struct hotfd *h, int fd, hotfd_fn *fn);
 void hotfd_remove(struct hotfd *h);
+/* from's registration becomes to's, without a system call; from is not registered any more. What
+ * was told before is in `seen` and does not come again. */
+void hotfd_take(struct hotfd *to, struct hotfd *from, hotfd_fn *fn);
 
 /* --- memory of closed objects: free(p) at the end of this turn, so that callers up the stack still
  * stand on ground. */

@@ -212,14 +212,12 @@ static const struct layer_type tcp_type = {
     .destroy = tcp_destroy,
 };
 
-struct layer *tcp_layer(struct loop *loop, int fd, struct diag *diag)
+static struct tcp *tcp_new(int fd, struct diag *diag)
 {
     struct tcp *t = calloc(1, sizeof *t);
     int one = 1;
-    enum rc rc;
 
     if (!t) {
-        close(fd);
         diag_set(diag, RC_NOMEM, "no memory for a connection");
         return NULL;
     }
@@ -227,13 +225,36 @@ struct layer *tcp_layer(struct loop *loop, int fd, struct diag *diag)
     t->fd = fd;
     t->readable = t->writable = true; /* not known: the first calls find out */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    rc = hotfd_add(loop, &t->hot, fd, on_hot);
-    if (rc != RC_OK) {
+    return t;
+}
+
+struct layer *tcp_layer(struct loop *loop, int fd, struct diag *diag)
+{
+    struct tcp *t = tcp_new(fd, diag);
+    enum rc rc = t ? hotfd_add(loop, &t->hot, fd, on_hot) : RC_NOMEM;
+
+    if (rc == RC_OK)
+        return &t->layer;
+    if (t)
         diag_set(diag, rc, "epoll: %s", rc_name(rc));
+    close(fd);
+    free(t);
+    return NULL;
+}
+
+struct layer *tcp_layer_hot(struct hotfd *hot, struct diag *diag)
+{
+    int fd = hot->fd;
+    struct tcp *t = tcp_new(fd, diag);
+
+    if (!t) {
+        hotfd_remove(hot);
         close(fd);
-        free(t);
         return NULL;
     }
+    hotfd_take(&t->hot, hot, on_hot);
+    t->hup = (t->hot.seen & HOT_HUP) != 0;
+    t->failed = (t->hot.seen & HOT_ERR) != 0;
     return &t->layer;
 }
 

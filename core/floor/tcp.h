@@ -15,5 +15,7 @@ struct layer *tcp_connect_layer(struct loop *loop, const struct addr *peer,
 
 /* A floor over a connected (or accepted) socket; takes fd, also on failure. */
 struct layer *tcp_layer(struct loop *loop, int fd, struct diag *diag);
+/* The same when it is hot already: takes the registration with the fd, also on failure. */
+struct layer *tcp_layer_hot(struct hotfd *hot, struct diag *diag);
 
 #endif

@@ -88,6 +88,86 @@ START_TEST(test_reset_without_bytes_fails_a_send)
 }
 END_TEST
 
+/* A registration changes hands: an end that was told to the one before is not told again. */
+static struct hotfd before;
+static unsigned told;
+
+static void on_before(struct hotfd *h, unsigned ready)
+{
+    told |= ready;
+    if (told & HOT_HUP) {
+        stream_push(s, tcp_layer_hot(h, NULL));
+        ck_assert_int_eq(stream_open(s), RC_OK);
+        ck_assert_int_eq(h->fd, -1);
+    }
+}
+
+START_TEST(test_a_hot_socket_keeps_what_was_told)
+{
+    char buf[64];
+    size_t n;
+    int pair[2];
+
+    for (int i = 0; i < 2; i++) {
+        stream_close(s);
+        s = stream_new(loop);
+        told = 0;
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+        ck_assert_int_eq(hotfd_add(loop, &before, pair[0], on_before), RC_OK);
+        ck_assert_int_eq(write(pair[1], "bye", 3), 3);
+        close(pair[1]);
+        pass_ms(5);
+        ck_assert_uint_eq(told & HOT_HUP, HOT_HUP);
+        ck_assert_int_eq(stream_recv(s, buf, sizeof buf, &n), RC_OK);
+        ck_assert_uint_eq(n, 3);
+        ck_assert_int_eq(stream_recv(s, buf, sizeof buf, &n), RC_EOF);
+    }
+}
+END_TEST
+
+/* Later events reach the new one. */
+static struct hotfd first, second;
+static unsigned at_first, at_second;
+
+static void on_second(struct hotfd *h, unsigned ready)
+{
+    ck_assert_ptr_eq(h, &second);
+    at_second |= ready;
+}
+
+static void on_first(struct hotfd *h, unsigned ready)
+{
+    at_first |= ready;
+    if (h->fd >= 0)
+        hotfd_take(&second, h, on_second);
+}
+
+START_TEST(test_events_follow_the_registration)
+{
+    int pair[2];
+
+    at_first = at_second = 0;
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    ck_assert_int_eq(hotfd_add(loop, &first, pair[0], on_first), RC_OK);
+    pass_ms(5);
+    ck_assert_uint_eq(at_first, HOT_OUT);
+    ck_assert_uint_eq(at_second, 0);
+    ck_assert_int_eq(write(pair[1], "x", 1), 1);
+    pass_ms(5);
+    ck_assert_uint_eq(at_first, HOT_OUT);
+    ck_assert_uint_ne(at_second & HOT_IN, 0);
+    ck_assert_uint_eq(second.seen, HOT_IN | HOT_OUT);
+    hotfd_remove(&first); /* is not registered: fine */
+    hotfd_remove(&second);
+    ck_assert_int_eq(write(pair[1], "x", 1), 1);
+    at_second = 0;
+    pass_ms(5);
+    ck_assert_uint_eq(at_second, 0);
+    close(pair[0]);
+    close(pair[1]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tcp_floor");
@@ -97,6 +177,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_what_came_before_a_reset_can_be_read_after_a_failed_send);
     tcase_add_test(t, test_reset_without_bytes_fails_a_send);
+    tcase_add_test(t, test_a_hot_socket_keeps_what_was_told);
+    tcase_add_test(t, test_events_follow_the_registration);
     suite_add_tcase(suite, t);
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);
