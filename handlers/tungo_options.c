@@ -30,10 +30,10 @@ const struct option tungo_options[] = {
      .aliases = "tungo.tcpReceiveBufferSize",
      .type = OPTION_SIZE,
      .offset = AT(tcp_receive_bytes),
-     .def = "1048576",
-     .min = 4096,
+     .def = "0",
      .max = 16777216,
-     .help = "receive window offered to a client, per flow"},
+     .help = "receive window offered to a client, per flow; 0: 256 KiB at first, what the way "
+             "needs later"},
     {.key = "ipv6",
      .type = OPTION_BOOL,
      .offset = AT(ipv6),

@@ -23,6 +23,7 @@
 #include "core/list.h"
 #include "core/loop.h"
 #include "listeners/tungo/flowtab.h"
+#include "listeners/tungo/inwindow.h"
 #include "listeners/tungo/recvq.h"
 #include "listeners/tungo/sendq.h"
 
@@ -47,12 +48,14 @@ struct tungo_flow {
     struct source *source;  /* on whose account its memory is */
     struct recvq rx;
     struct sendq tx;
+    struct inwindow window;  /* offered to the client, while it has a pcb */
     struct outflow *outflow; /* NULL: no SACK, or not established yet */
 
     uint32_t acked_to;   /* rcv_nxt as the client last heard it */
     uint16_t mss;        /* real one: what the kernel cuts super-segments to */
     uint16_t raised_mss; /* what lwIP works with (offload.h) */
     uint16_t n_ooseq;    /* segments out of order since there is a gap */
+    uint8_t n_gathered;  /* acknowledgements of a gap that were put off, since one left */
     uint8_t probes;      /* keepalives without an answer */
     enum rc failed;      /* RC_OK, or why the pcb is gone */
     bool outflow_begun;  /* whether it has one is decided */

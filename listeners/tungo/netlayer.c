@@ -81,7 +81,7 @@ static enum rc on_consume(struct layer *l, size_t n)
 
     BUG_ON(n > f->rx.bytes);
     recvq_consume(&f->rx, n);
-    netstack_credit(f, n);
+    netstack_credit(f);
     return RC_OK;
 }
 

@@ -4,6 +4,7 @@
  * Callbacks only store and wake: no lwIP call that can end a pcb is made inside of them.
  */
 #include "core/siphash.h"
+#include "listeners/tungo/fineclock.h"
 #include "listeners/tungo/netlayer.h"
 #include "listeners/tungo/netstack.h"
 #include "listeners/tungo/offload.h"
@@ -108,6 +109,7 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
     if (err != ERR_OK || !pcb || !f)
         return ERR_VAL;
     f->established = true;
+    inwindow_set_rtt(&f->window, fineclock_us() - f->window.mark_us);
     flow_wake(f);
     return ERR_OK;
 }
@@ -116,6 +118,21 @@ static err_t on_new_pcb(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pc
 
 static const struct tcp_ext_arg_callbacks flow_hooks = {.destroy = on_pcb_destroyed};
 static const struct tcp_ext_arg_callbacks listen_hooks = {.passive_open = on_new_pcb};
+
+/* Up to what the window scale of lwIP can say; a client without scaling gets 64 KB. */
+static void offer_window(struct tungo_flow *f)
+{
+    const struct netstack *ns = f->ns;
+    struct tcp_pcb *pcb = f->pcb;
+    uint32_t most = UINT16_MAX, first;
+
+    if (pcb->flags & TF_WND_SCALE)
+        most <<= pcb->rcv_scale;
+    first = ns->window_grows ? (uint32_t)INWINDOW_FIRST_BYTES : ns->window_bytes;
+    first = LWIP_MIN(first, most);
+    inwindow_init(&f->window, first, ns->window_grows ? most : first, pcb->rcv_nxt, fineclock_us());
+    pcb->rcv_wnd = pcb->rcv_ann_wnd = first;
+}
 
 /* A SYN made a pcb; its SYN-ACK has not been built yet. */
 static err_t on_new_pcb(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pcb)
@@ -136,6 +153,7 @@ static err_t on_new_pcb(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pc
      * acknowledged and would refuse what there is room for */
     pcb->snd_buf = NETSTACK_BUFFER_MAX + 2 * SENDQ_CHUNK_BYTES;
     f->acked_to = pcb->rcv_nxt;
+    offer_window(f);
     offload_raise_mss(f);
     return ERR_OK;
 }
@@ -203,7 +221,7 @@ void netstack_ack(struct tungo_flow *f)
     tcp_output(f->pcb);
 }
 
-void netstack_credit(struct tungo_flow *f, size_t n)
+void netstack_credit(struct tungo_flow *f)
 {
     struct tcp_pcb *pcb = f->pcb;
 
@@ -213,14 +231,14 @@ void netstack_credit(struct tungo_flow *f, size_t n)
     /* lwIP announces in steps of min(window / 2, mss): with the raised one a client without window
      * scaling would be told nothing until all 64 KB are free */
     pcb->mss = f->mss;
-    while (n) {
-        u16_t step = n < UINT16_MAX ? (u16_t)n : UINT16_MAX;
-        tcp_recved(pcb, step);
-        n -= step;
-    }
+    /* not by tcp_recved(): it knows one size of windows for all */
+    inwindow_consumed(&f->window, pcb->rcv_nxt, (uint32_t)f->rx.bytes, fineclock_us());
+    if (f->window.bytes > f->rx.bytes + pcb->rcv_wnd)
+        pcb->rcv_wnd = f->window.bytes - (uint32_t)f->rx.bytes;
+    tcp_update_rcv_ann_wnd(pcb);
     pcb->mss = f->raised_mss;
     uint32_t news = pcb->rcv_nxt + pcb->rcv_ann_wnd - pcb->rcv_ann_right_edge;
-    if (news >= TCP_WND_MAX(pcb) / 2) {
+    if (news >= f->window.bytes / 2) {
         tcp_ack_now(pcb);
         tcp_output(pcb);
     }

@@ -17,11 +17,10 @@
 #include <stdlib.h>
 
 enum {
+    GATHER_MOST = 16, /* more could have more gaps between them than one acknowledgement can tell */
     USED_STEP_MS = 1000, /* a busy flow moves in the order of use once a second */
     OOSEQ_MAX = 4096     /* segments kept out of order: more are one-byte ones sent on purpose */
 };
-
-uint32_t netstack_window_above_64k = NETSTACK_WINDOW_BYTES - UINT16_MAX;
 
 /* --- life */
 
@@ -45,11 +44,13 @@ static err_t output(struct netif *netif, struct pbuf *p)
     struct netstack *ns = netif->state;
     struct tungo_flow *f = netstack_flow_of(netif);
 
-    if (f && f == ns->gathering && is_bare_ack(p)) {
-        f->ack_now = true; /* one with all that the batch brings will say more */
+    if (f && f == ns->gathering && is_bare_ack(p) && ++f->n_gathered < GATHER_MOST) {
+        f->ack_now = true; /* one with what else the batch brings will say more */
         add_to_turn(f);
         return ERR_OK;
     }
+    if (f)
+        f->n_gathered = 0;
     return offload_send(ns->tungo, f, p) ? ERR_OK : ERR_IF;
 }
 
@@ -151,6 +152,7 @@ void netstack_set_buffers(struct netstack *ns, uint32_t receive_bytes, uint32_t 
     ns->window_bytes = buffer_bytes(receive_bytes);
     ns->send_bytes = buffer_bytes(send_bytes);
     ns->send_grows = !send_bytes;
+    ns->window_grows = !receive_bytes;
 }
 
 /* --- mounting */
@@ -159,7 +161,6 @@ void netstack_mount(struct netstack *ns, struct tungo_flow *f)
 {
     BUG_ON(tcp_active_pcbs || tcp_tw_pcbs); /* lwIP is not re-entered */
     netif_default = &ns->netif;
-    netstack_window_above_64k = ns->window_bytes - UINT16_MAX;
     tcp_ticks = (u32_t)(loop_now_ms(ns->loop) / TCP_SLOW_INTERVAL);
     netpcb_listener()->callback_arg = f;
     if (f && f->pcb) {

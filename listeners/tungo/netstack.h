@@ -61,7 +61,8 @@ struct netstack {
     struct outflows outflows;
     struct parking parking;
     uint32_t window_bytes, send_bytes;
-    bool send_grows; /* nobody has set send_bytes: more of them on long ways */
+    bool send_grows;   /* nobody has set send_bytes: more of them on long ways */
+    bool window_grows; /* the same for window_bytes: fewer at first, too */
     size_t flows_max;
     bool distrusted; /* an assertion failed for the mounted flow: it is reset */
     struct netstack_stats stats;
@@ -96,7 +97,7 @@ void netstack_give_syn(struct netstack *ns, struct tungo_flow *f, const struct p
 /* Hands committed bytes, and the FIN behind them, to lwIP. f is mounted. */
 void netstack_push(struct tungo_flow *f);
 /* Bytes were consumed: opens the window, says so when it is worth a packet. f is not mounted. */
-void netstack_credit(struct tungo_flow *f, size_t n);
+void netstack_credit(struct tungo_flow *f);
 /* An acknowledgement now, if one is due. f is mounted. */
 void netstack_ack(struct tungo_flow *f);
 /* The flow behind an output of lwIP, from the hints of its netif; NULL: none. */

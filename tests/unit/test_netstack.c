@@ -135,7 +135,7 @@ END_TEST
 START_TEST(test_window_closes_and_opens)
 {
     for (int scale = -1; scale < 8; scale += 8) {
-        size_t most = scale < 0 ? 65535 : NETSTACK_WINDOW_BYTES, sent = 0;
+        size_t most = scale < 0 ? 65535 : INWINDOW_FIRST_BYTES, sent = 0;
         establish("8.8.8.8", 1380, scale);
         while (sent < most) {
             size_t n = most - sent < 32000 ? most - sent : 32000;

@@ -189,7 +189,7 @@ START_TEST(test_gap_is_reported_once_a_batch)
     uint32_t first = c.seq;
 
     n_outs = 0;
-    for (uint32_t i = 1; i < 20; i++)
+    for (uint32_t i = 1; i < 14; i++)
         if (i != 10)
             send_raw(&c, TCPFLAG_ACK, first + i * 1380, 1380);
     ck_assert_uint_eq(n_outs, 0);
@@ -205,7 +205,7 @@ START_TEST(test_gap_is_reported_once_a_batch)
     send_raw(&c, TCPFLAG_ACK, first + 10 * 1380, 1380);
     batch_end();
     ck_assert_uint_eq(n_outs, 3);
-    ck_assert_uint_eq(last_u32(TCP_AT_ACK), first + 20 * 1380);
+    ck_assert_uint_eq(last_u32(TCP_AT_ACK), first + 14 * 1380);
     stream_abort(s);
 }
 END_TEST
