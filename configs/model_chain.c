@@ -17,7 +17,9 @@ struct inherited {
     {.key = "interface",                                                                           \
      .type = OPTION_STRING,                                                                        \
      .offset = AT(interface),                                                                      \
-     .help = "device or local address of our sockets"},                                            \
+     .help =                                                                                       \
+         "devices or local addresses of our sockets, in order ('!': no further); auto: of the "    \
+         "default route"},                                                                         \
         {.key = "so_mark",                                                                         \
          .type = OPTION_INT,                                                                       \
          .offset = AT(mark),                                                                       \
