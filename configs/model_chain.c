@@ -17,9 +17,7 @@ struct inherited {
     {.key = "interface",                                                                           \
      .type = OPTION_STRING,                                                                        \
      .offset = AT(interface),                                                                      \
-     .help =                                                                                       \
-         "devices or local addresses of our sockets, in order ('!': no further); auto: of the "    \
-         "default route"},                                                                         \
+     .help = "devices or local addresses of our sockets, or auto"},                                \
         {.key = "so_mark",                                                                         \
          .type = OPTION_INT,                                                                       \
          .offset = AT(mark),                                                                       \
