@@ -252,10 +252,13 @@ static enum rc find_route(struct dial *d, struct chain_account *told)
         struct hop_ask ask = {.network = d->done_dgram != NULL ? "udp" : "tcp",
                               .target = &d->asked,
                               .hash = hash_client(&d->req.client),
+                              .again = d->retries_left < r->retries,
                               .udp = dial_wants_dgram(d) ? need : 0};
         route_done(&d->route);
         enum rc rc = told != NULL ? chain_explain(r->chain, &ask, &d->route, told, &d->diag)
                                   : chain_route(r->chain, &ask, &d->route, &d->diag);
+        if (rc == RC_REFUSED)
+            d->retries_left = 0; /* it would be told the same again */
         if (rc != RC_OK)
             return rc;
     }

@@ -126,7 +126,8 @@ enum hop_fate hop_select(struct hop *h, const struct hop_ask *ask, struct node *
     int n = 0;
     enum hop_fate fate = candidates(h, ask, v, &n, NULL);
     uint64_t now_ms = loop_now_ms(h->loop);
-    if (fate == HOP_USED && n > 1 && all_failed(h, v, n, now_ms) && !takes_the_trial(h, now_ms))
+    if (fate == HOP_USED && n > 1 && !ask->again && all_failed(h, v, n, now_ms) &&
+        !takes_the_trial(h, now_ms))
         return HOP_FAILED;
     if (fate == HOP_USED)
         *ret_n = pick(h->loop, &h->selector, ask, v, n);

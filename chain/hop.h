@@ -41,6 +41,7 @@ struct hop_ask {
     const char *network;         /* "tcp" or "udp" */
     const struct target *target; /* empty (no name, no address): no rule is asked */
     uint32_t hash;               /* of the client, for the hash strategy */
+    bool again;   /* it has tried a node before: the trial of marked ones goes on with the next */
     unsigned udp; /* connector_flag bits of which the node needs one; 0: TCP, or not the last hop */
 };
 

@@ -376,6 +376,42 @@ START_TEST(test_never_around_the_chain)
 }
 END_TEST
 
+/* All nodes are marked: who has the trial tries them all, the next one hears it at once. */
+START_TEST(test_a_trial_uses_its_retries)
+{
+    struct server echo, proxy;
+    world_start();
+    serve(&echo, NULL);
+    serve(&proxy, &handler_socks5);
+    struct chain *c = chain_new("out");
+    struct hop *h = add_hop(c, "hop-0");
+    struct node *a =
+        add_node(h, "a", "127.0.0.1", refusing_port(), &dialer_tcp, &connector_socks5, NULL);
+    struct node *b =
+        add_node(h, "b", "127.0.0.1", proxy.port, &dialer_tcp, &connector_socks5, NULL);
+    struct router *r = router_for(c, 1, 0, false);
+    for (int i = 0; i < 2; i++) {
+        marker_fail(&a->marker, loop_now_ms(loop) - 5);
+        marker_fail(&b->marker, loop_now_ms(loop) - 2);
+        enum rc rc = dial_to(r, port_text("127.0.0.1", echo.port), false);
+        if (i == 0) { /* a refuses, b is back */
+            ck_assert_msg(rc == RC_OK, "%s", got.res.diag.text);
+            ck_assert_ptr_eq(got.res.node, b);
+            stream_close(got.s);
+        } else {
+            ck_assert_int_eq(rc, RC_REFUSED);
+            ck_assert(strstr(got.res.diag.text, "failed lately") != NULL);
+            ck_assert_int_eq(proxy.accepted, 1);
+        }
+    }
+    router_free(r);
+    chain_unref(c);
+    unserve(&proxy);
+    unserve(&echo);
+    world_stop();
+}
+END_TEST
+
 START_TEST(test_a_refused_target_does_not_mark)
 {
     struct server proxy;
@@ -550,6 +586,7 @@ int main(void)
     tcase_add_test(tc, test_disable4a_resolves_here);
     tcase_add_test(tc, test_fifo_with_a_dead_first_node);
     tcase_add_test(tc, test_never_around_the_chain);
+    tcase_add_test(tc, test_a_trial_uses_its_retries);
     tcase_add_test(tc, test_a_refused_target_does_not_mark);
     tcase_add_test(tc, test_a_node_that_hangs_is_marked);
     tcase_add_test(tc, test_bad_node_addresses);
