@@ -42,6 +42,8 @@ const char *counters_format(const struct tungo *t, char *buf, size_t cap)
         tcp->refused);
     if (tcp->cut)
         put(&l, ", not taken for memory %" PRIu64, tcp->cut);
+    if (tcp->notes)
+        put(&l, ", ICMP errors not believed %" PRIu64, tcp->notes);
     if (tcp->asserts)
         put(&l, ", assertions of lwIP %" PRIu64, tcp->asserts);
     put(&l,

@@ -508,10 +508,13 @@ void netstack_too_big(struct netstack *ns, const struct icmp_note *note)
     struct flow_key key = flow_key_of(&note->dst, &note->src);
     struct tungo_flow *f = flow_find(ns, &key);
 
-    if (!f || !f->pcb)
-        return;
+    uint32_t least = key.family == AF_INET6 ? IP6_MTU_LEAST : IP4_MTU_LEAST;
+
     /* only what is on its way can have been too long: others guess (RFC 5927 7) */
-    if (note->seq - f->pcb->lastack > f->pcb->snd_nxt - f->pcb->lastack)
+    if (!f || !f->pcb || note->seq - f->pcb->lastack >= f->pcb->snd_nxt - f->pcb->lastack ||
+        (note->mtu && note->mtu < least)) {
+        ns->stats.notes++;
         return;
+    }
     offload_shrink_mss(f, note->mtu);
 }

@@ -40,6 +40,7 @@ enum {
 struct netstack_stats {
     uint64_t flows, refused, evicted, resets, strays, keepalive_ends, no_memory, dropped_ooseq;
     uint64_t cut;     /* segments whose bytes were not taken: the source holds too much */
+    uint64_t notes;   /* ICMP errors about packets that we can't have sent, or that can't be true */
     uint64_t asserts; /* of lwIP that did not hold and cost only their flow */
 };
 

@@ -42,10 +42,11 @@ void offload_shrink_mss(struct tungo_flow *f, uint32_t mtu)
 {
     unsigned headers = TCP_HEADER_BYTES + (is_ip6(f) ? IP6_HEADER_BYTES : IP4_HEADER_BYTES);
     /* a router that does not say how much (RFC 1191 5) means half, at most */
-    unsigned mss = mtu > headers ? mtu - headers : f->mss / 2u;
+    unsigned mss = mtu > headers ? mtu - headers : f->mss / 2u, least;
 
-    if (mss < MSS_MIN)
-        mss = MSS_MIN;
+    least = (is_ip6(f) ? IP6_MTU_LEAST : IP4_MTU_LEAST) - headers;
+    if (mss < least)
+        mss = least;
     if (mss >= f->mss)
         return;
     f->mss = (uint16_t)mss;

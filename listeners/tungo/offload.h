@@ -18,12 +18,17 @@ struct pbuf;
 struct tungo;
 struct tungo_flow;
 
-enum { MSS_MIN = 88 /* a SYN may say 1; Linux never offers less than this */ };
+enum {
+    MSS_MIN = 88,        /* a SYN may say 1; Linux never offers less than this */
+    IP4_MTU_LEAST = 576, /* smaller links exist on paper only (RFC 791), in lies elsewhere */
+    IP6_MTU_LEAST = 1280,
+};
 
 /* The pcb is new: clamps the client's MSS, keeps it and raises lwIP's. */
 void offload_raise_mss(struct tungo_flow *f);
 void offload_keep_mss(struct tungo_flow *f); /* after every tcp_input, before any tcp_write */
-/* A link on the way carries only `mtu` bytes: the real MSS shrinks. */
+/* A link on the way carries only `mtu` bytes (0: fewer than until now): the real MSS shrinks, and
+ * what is on its way is sent again. */
 void offload_shrink_mss(struct tungo_flow *f, uint32_t mtu);
 
 /* An IP packet of lwIP (header in the first pbuf) to the device. f: NULL for a reset without flow.

@@ -5,6 +5,7 @@
 #include "listeners/tungo/gate.h"
 #include "listeners/tungo/netlayer.h"
 #include "listeners/tungo/netstack.h"
+#include "listeners/tungo/offload.h"
 #include "listeners/tungo/resend.h"
 #include "lwip/priv/tcp_priv.h"
 #include <stdlib.h>
@@ -12,7 +13,13 @@
 enum {
     CWND_OPEN = 0x3fffffff, /* lwIP still adds to it */
     STEP_US = OUTFLOW_STEP_MS * 1000,
-    LONG_US = 10000, /* a round trip that deserves a larger buffer */
+    HANDSHAKE_MOST_US = 900000, /* longer: our SYN-ACK may have been sent twice */
+    LONG_US = 10000,            /* a round trip that deserves a larger buffer */
+    /* Timeouts after which the way may swallow long packets without a word (RFC 4821 2), and the
+     * length that is tried then. */
+    BLACKHOLE_FIRST = 4,
+    BLACKHOLE_SECOND = 6,
+    BLACKHOLE_MTU = 1280,
 };
 
 /* --- the wheel */
@@ -136,6 +143,8 @@ static void begin(struct tungo_flow *f)
     o->flow = f;
     list_init(&o->in_wheel);
     recovery_init(&o->recovery, f->ns->outflows.kind, f->mss, f->pcb->lastack, fineclock_us());
+    if (f->window.rtt_us && f->window.rtt_us < HANDSHAKE_MOST_US)
+        rtt_add(&o->recovery.rtt, f->window.rtt_us);
     f->outflow = o;
 }
 
@@ -210,16 +219,30 @@ void outflow_end(struct tungo_flow *f)
 
 /* --- time */
 
+/* Another timeout: perhaps it is the length. */
+static void suspect_length(struct outflow *o)
+{
+    if (o->recovery.nxt - o->recovery.una < o->flow->mss)
+        return;
+    if (o->recovery.backoff == BLACKHOLE_FIRST)
+        offload_shrink_mss(o->flow, BLACKHOLE_MTU);
+    else if (o->recovery.backoff == BLACKHOLE_SECOND)
+        offload_shrink_mss(o->flow, IP4_MTU_LEAST);
+}
+
 /* Its slot has come; it is in none. */
 static void look_at(struct outflow *o, uint64_t now_us)
 {
     struct tungo_flow *f = o->flow;
+    uint8_t backoff = o->recovery.backoff;
 
     if (f->pcb->unacked && !recovery_tick(&o->recovery, now_us)) {
         f->ns->outflows.stats.given_up++;
         flow_kill(f, RC_TIMEOUT);
         return;
     }
+    if (o->recovery.backoff > backoff)
+        suspect_length(o);
     if (f->pcb->unacked)
         send_again(o, now_us);
     congestion_refill(&o->recovery.cc, &o->recovery.rtt, now_us);

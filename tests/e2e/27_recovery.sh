@@ -15,7 +15,7 @@ net_up
 net_route
 inside "$C" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
 net_mark
-trap 'ip netns del "$L" 2>/dev/null; finish' EXIT
+trap 'ip -n "$C" link del c1 2>/dev/null; ip netns del "$L" 2>/dev/null; finish' EXIT
 ip netns add "$L"
 ip -n "$L" link set lo up
 inside "$L" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
@@ -80,6 +80,13 @@ drop 10
 check "without SACK: down" lan down $TARGET 2000000
 knob tcp_sack 1
 drop 0
+# the router's link carries less than the host thinks: told by the router's kernel, then by nobody
+ip -n "$C" link set c1 mtu 1300
+for a in $TARGET $TARGET6; do check "a link of 1300 bytes: $a, down" lan down $a 2000000; done
+inside "$C" nft 'add table inet mute; add chain inet mute out { type filter hook output priority 0; policy accept; }; add rule inet mute out icmp type destination-unreachable drop; add rule inet mute out icmpv6 type packet-too-big drop'
+for a in $TARGET $TARGET6; do check "a link of 1300 bytes that nobody tells of: $a, down" lan down $a 2000000; done
+inside "$C" nft delete table inet mute
+ip -n "$C" link set c1 mtu 1500
 stop_pid "$pid_client" && same "ended with status" 0 "$status"
 
 for words in 'delay=5 loss=1 reorder=1' 'delay=50 loss=1' 'delay=200'; do

@@ -157,6 +157,43 @@ START_TEST(test_smaller_link_sends_all_again)
 }
 END_TEST
 
+/* Nobody tells that a link is small: after three timeouts shorter packets are tried. */
+START_TEST(test_silent_small_link_is_found)
+{
+    begin("8.8.8.8", 5520);
+    struct tungo_flow *f = pcb_now()->callback_arg;
+    pass(500);
+    ck_assert_uint_eq(f->mss, 1380);
+    pass(9500);
+    ck_assert_uint_eq(f->mss, 1240);
+    ck_assert_uint_le(last()->p.bytes - last()->p.payload, 2480);
+    pass(40000);
+    ck_assert_uint_eq(f->mss, 536);
+    stream_abort(s);
+}
+END_TEST
+
+/* Errors about packets that were never sent, and links that can't be. */
+START_TEST(test_errors_that_cannot_be_true)
+{
+    struct icmp_note note = {.kind = ICMP_NOTE_TOO_BIG, .mtu = 1240, .proto = IPPROTO_TCP};
+
+    begin("8.8.8.8", 5520);
+    struct tungo_flow *f = pcb_now()->callback_arg;
+    note.src = c.dst;
+    note.dst = c.src;
+    for (int i = 0; i < 4; i++) {
+        note.seq = i == 0 ? base - 1 : i == 1 ? base + 5520 : base;
+        note.mtu = i == 2 ? 575 : 1240;
+        note.dst.port = (uint16_t)(i == 3 ? 1 : c.src.port);
+        netstack_too_big(ns, &note);
+    }
+    ck_assert_uint_eq(f->mss, 1380);
+    ck_assert_uint_eq(ns->stats.notes, 4);
+    stream_abort(s);
+}
+END_TEST
+
 START_TEST(test_without_sack_the_window_is_open)
 {
     establish("8.8.8.8", 1380, -1); /* that SYN has no SACK either */
@@ -253,6 +290,7 @@ int main(void)
         test_hole_is_sent_again_alone,         test_long_hole_is_one_packet,
         test_device_that_cannot_cut,           test_tail_and_fin_are_probed,
         test_client_that_vanished_is_given_up, test_smaller_link_sends_all_again,
+        test_silent_small_link_is_found,       test_errors_that_cannot_be_true,
         test_without_sack_the_window_is_open,  test_strangers_reports_are_not_read,
         test_gap_is_reported_once_a_batch,     test_room_is_what_lwip_takes,
         test_closed_window_opens_again,
