@@ -332,6 +332,7 @@ START_TEST(test_a_client_may_have_64_questions_open)
         snprintf(name, sizeof name, "n%03d.test", i);
         size_t n = query(q, (uint16_t)i, name);
         say_udp(udp, q, n);
+        q[13] = 't'; /* another name */
         say_framed(tcp, q, n);
         spin(1);
     }
@@ -468,6 +469,106 @@ START_TEST(test_an_answer_is_kept_for_all_but_a_subnet)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- equal questions */
+
+static void wait_held(int n)
+{
+    for (int i = 0; i < 500 && n_held < n; i++)
+        spin(1);
+    spin(5);
+    ck_assert_int_eq(n_held, n);
+}
+
+static struct dns_asker first_asker;
+static void hold_first(struct dns_asker *to, const uint8_t *q, size_t n)
+{
+    if (n_held == 0)
+        first_asker = *to;
+    hold(to, q, n);
+}
+
+START_TEST(test_one_answer_for_all)
+{
+    enum { CLIENTS = 20 };
+    uint8_t q[512];
+    int fd[CLIENTS];
+    start(hold_first, NULL, 0);
+    n_held = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        fd[i] = client_to(i % 2);
+        size_t n = query(q, (uint16_t)(100 + i), i % 3 == 0 ? "Same.test" : "same.TEST");
+        if (i % 2 == 0)
+            say_udp(fd[i], q, n);
+        else
+            say_framed(fd[i], q, n);
+    }
+    wait_held(1);
+    close(fd[5]); /* one of those who wait goes */
+    spin(5);
+    answer_addr(&first_asker, held[0], held_n[0]);
+    for (int i = 0; i < CLIENTS; i++) {
+        size_t head = i % 2;
+        if (i == 5)
+            continue;
+        ck_assert_int_gt(hear(fd[i], 2 * head + 30), 0);
+        const uint8_t *m = in + 2 * head;
+        ck_assert_uint_eq(m[0] << 8 | m[1], 100 + i);
+        ck_assert_mem_eq(m + 13, i % 3 == 0 ? "Same" : "same", 4); /* as it was asked for */
+        ck_assert_mem_eq(m + 18, i % 3 == 0 ? "test" : "TEST", 4);
+        ck_assert_uint_eq(m[7], 1);
+        close(fd[i]);
+    }
+    ck_assert_int_eq(peer.asked_udp, 1);
+    stop();
+}
+END_TEST
+
+START_TEST(test_who_waits_asks_when_the_first_has_gone)
+{
+    uint8_t q[512];
+    start(hold_first, NULL, 0);
+    n_held = 0;
+    int a = client_to(1), b = client_to(1), c = client_to(0);
+    size_t n = query(q, 1, "same.test");
+    say_framed(a, q, n);
+    wait_held(1);
+    say_framed(b, q, n);
+    say_udp(c, q, n);
+    spin(5);
+    struct linger reset = {1, 0};
+    (void)setsockopt(a, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(a);
+    n_held = 0;
+    wait_held(1);
+    answer_addr(&first_asker, held[0], held_n[0]);
+    ck_assert_int_gt(hear(b, 30), 30);
+    ck_assert_int_gt(hear(c, 30), 30);
+    ck_assert_int_eq(peer.asked_udp, 2);
+    close(b);
+    close(c);
+    stop();
+}
+END_TEST
+
+START_TEST(test_servfail_for_all_who_wait)
+{
+    uint8_t q[512];
+    start(say_nothing, NULL, 0);
+    int a = client_to(0), b = client_to(1);
+    size_t n = query(q, 1, "same.test");
+    say_udp(a, q, n);
+    say_udp(a, q, n); /* sent twice by an impatient client */
+    say_framed(b, q, n);
+    ck_assert_int_gt(hear(a, 30), 30);
+    ck_assert_uint_eq(rcode(), DNS_SERVFAIL);
+    ck_assert_int_gt(hear(b, 30), 30);
+    ck_assert_uint_eq(in[5] & 0xf, DNS_SERVFAIL);
+    close(a);
+    close(b);
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dns_handler");
@@ -483,6 +584,9 @@ int main(void)
     tcase_add_test(tc, test_a_silent_upstream_holds_nobody_up);
     tcase_add_test(tc, test_servfail_when_nobody_answers);
     tcase_add_test(tc, test_an_answer_is_kept_for_all_but_a_subnet);
+    tcase_add_test(tc, test_one_answer_for_all);
+    tcase_add_test(tc, test_who_waits_asks_when_the_first_has_gone);
+    tcase_add_test(tc, test_servfail_for_all_who_wait);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
