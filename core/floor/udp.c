@@ -220,7 +220,8 @@ static int send_to(struct udp *u, struct udp_socket *s, const struct addr *to, c
                    size_t n, size_t segment)
 {
     int err = send_once(s, to, data, n, segment);
-    bool stale = err == ENODEV || err == ENXIO || err == EADDRNOTAVAIL || err == EINVAL;
+    bool stale = err == ENODEV || err == ENXIO || err == EADDRNOTAVAIL || err == EINVAL ||
+                 (err == ENETUNREACH && udp_socket_is_lost(s));
 
     if (stale && is_bound(u) && !u->given && segment == 0 &&
         udp_socket_renew(s, u->dgram.loop, &u->so, to, on_hot, NULL) == RC_OK && s->hot.fd >= 0)

@@ -154,6 +154,11 @@ static bool is_bound_to(int fd, const char *device)
     return len == 0 || strncmp(name, device, sizeof name) == 0; /* 0: never bound to one */
 }
 
+bool udp_socket_is_lost(const struct udp_socket *s)
+{
+    return s->choice.device[0] && !is_bound_to(s->hot.fd, s->choice.device);
+}
+
 /* It is by the device that comes first, and its address is still one of that device's: another one
  * that has come along is no reason to change what peers know. */
 static bool is_right(const struct udp_socket *s, const struct bind_choice *v, int n)

@@ -32,6 +32,8 @@ enum rc udp_socket_adopt(struct udp_socket *s, struct loop *loop, int fd, int fa
  * it anew where not; RC_UNREACH_NET: there is no way now, the old one is kept for later. */
 enum rc udp_socket_renew(struct udp_socket *s, struct loop *loop, const struct sockopts *so,
                          const struct addr *to, hotfd_fn *fn, struct diag *diag);
+/* Is the device gone that it is bound to? */
+bool udp_socket_is_lost(const struct udp_socket *s);
 void udp_socket_close(struct udp_socket *s); /* fine when not open */
 
 #endif

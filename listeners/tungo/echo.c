@@ -312,10 +312,9 @@ enum rc echo_forward(struct echo *e, const struct packet *p, const struct sockop
     int err = errno;
     rc = meaning((uint32_t)err);
     (void)diag_errno(diag, err, "ping");
-    if (rc != RC_OK)
-        return rc;
-    end(s); /* its interface has gone: the next request makes a new one */
-    return RC_UNREACH_NET;
+    if (rc == RC_OK || err == ENETUNREACH) /* its interface may have gone: a new one next time */
+        end(s);
+    return rc != RC_OK ? rc : RC_UNREACH_NET;
 }
 
 /* --- life */

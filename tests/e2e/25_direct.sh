@@ -202,6 +202,21 @@ for v in '10.90.9.78 Host.Unreachable' '10.90.9.79 Packet.filtered\|Host.Unreach
 done
 inside "$C" sh -c 'for i in 1 2 3 4 5 6 7 8; do ping -n -q -c 3 -i 0.2 -W 3 '"$TARGET"' & done; wait' >"$work/pings"
 same "eight at once, three each" 8 "$(grep -c ' 3 received' "$work/pings")"
+stop_pid "$pid_ping"
+ip -n "$C" link del c2 && second_up && way add c2 5
+tun pingc2 'interface=c2&icmp=forward'
+inside "$C" ping -n -i 0.2 -c 40 "$TARGET" >"$work/long" 2>&1 &
+pinger=$!
+wait_for "the long ping" 5 grep -q 'icmp_seq=2 ' "$work/long"
+ip -n "$C" link del c2
+wait_for "its interface goes" 5 grep -q 'Unreachable' "$work/long"
+second_up && way add c2 5
+again() { sed -n '/Unreachable/,$p' "$work/long" | grep -q 'time='; }
+if wait_for "the long ping goes on" 6 again; then ok "a long ping outlives its interface"; fi
+kill -INT $pinger 2>/dev/null
+wait $pinger
+way del c2 5
+pid_ping=$pid_pingc2
 stop_pid "$pid_ping" && same "ping ended with status" 0 "$status"
 tun noping 'interface=c0&icmp=forward' -F "socks5://$SERVER:1"
 check "a chain carries no pings, and says so" sh -c "ip netns exec $C ping -n -c 1 -W 3 $TARGET | grep -q 'filtered\|prohibited'"

@@ -297,6 +297,34 @@ START_TEST(test_udp_flow_outlives_its_interface)
 }
 END_TEST
 
+/* Nobody watches: a send that fails makes us look. The address moves, too. */
+START_TEST(test_udp_flow_finds_its_new_interface_by_itself)
+{
+    struct sockopts so = {.interface = "a0"};
+    struct target to, about;
+    struct addr on_a = ip("172.31.1.1:7");
+    enum rc why = RC_OK;
+
+    make_far();
+    wire("a", "172.31.1.1/24");
+    target_from_addr(&to, &on_a);
+    struct dgram *d = udp_dgram(loop, &so);
+    ck_assert_int_eq(dgram_send(d, &to, "1", 1), RC_OK);
+    shell("ip link del a0");
+    ck_assert_int_eq(dgram_send(d, &to, "2", 1), RC_AGAIN);
+    ck_assert_int_eq(dgram_trouble(d, &about, &why), RC_OK);
+    ck_assert_int_eq(why, RC_UNREACH_NET);
+    shell("ip link add a0 type veth peer name a1; ip link set a0 up; "
+          "ip addr add 172.31.1.9/24 dev a0");
+    wire("a", "172.31.1.1/24");
+    int fd = far("172.31.1.1:7");
+    ck_assert_int_eq(dgram_send(d, &to, "3", 1), RC_OK);
+    ck_assert_int_eq(take(fd).ip[3], 9);
+    close(fd);
+    dgram_close(d);
+}
+END_TEST
+
 START_TEST(test_udp_without_a_way_says_so)
 {
     struct sockopts so = {.interface = "nosuch0"};
@@ -342,6 +370,7 @@ int main(void)
         tcase_add_test(t, test_auto_in_an_interface_list);
         tcase_add_test(t, test_links_that_are_down_come_last);
         tcase_add_test(t, test_udp_flow_outlives_its_interface);
+        tcase_add_test(t, test_udp_flow_finds_its_new_interface_by_itself);
         tcase_add_test(t, test_udp_without_a_way_says_so);
         suite_add_tcase(s, t);
         SRunner *r = srunner_create(s);
