@@ -1,0 +1,45 @@
+#!/bin/sh
+# tests/e2e/28_gateway.sh - the file of docs/GATEWAY.md, as it stands there but for the interfaces' names.
+#
+#     LAN host ($L) --l0 10.90.5.2 ---- 10.90.5.1 c1 = lan0-- router ($C) -> [tungo] -> cgost -- c0 = wan0, relay+wss --> server
+. "$(dirname "$0")/lib.sh"
+L=${tag}l
+net_up
+net_route
+inside "$C" sh -c 'for f in all default; do echo 1 >/proc/sys/net/ipv4/conf/$f/rp_filter; done' # strict, as some systems have it
+inside "$C" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+net_mark
+trap 'ip -n "$C" link del c1 2>/dev/null; ip netns del "$L" 2>/dev/null; finish' EXIT
+ip netns add "$L"
+ip -n "$L" link set lo up
+inside "$L" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
+ip link add l0 netns "$L" type veth peer name c1 netns "$C"
+addr "$L" l0 10.90.5.2/24 fd90:5::2/64
+addr "$C" c1 10.90.5.1/24 fd90:5::1/64
+ip -n "$L" route add default via 10.90.5.1
+ip -n "$L" -6 route add default via fd90:5::1
+target_up
+relay_up server 'bind=true'
+sed -n '/^```yaml$/,/^```$/p' "$here/docs/GATEWAY.md" | sed '/^```/d; s/lan0/c1/; s/wan0/c0/; s/^\( *\)type: relay$/&\n\1auth: {username: demo, password: demo-only}/' >"$work/gateway.yml"
+cgost router "$C" -C "$work/gateway.yml"
+clients_routed() { ip -n "$C" -6 rule | grep -q 'iif c1 lookup main' && ip -n "$C" route get "$TARGET" from 10.90.5.2 iif c1 | grep -q 'dev tungo'; }
+wait_for "device" 10 device_up "$C" tungo && wait_for "rules" 5 clients_routed
+lan() { inside "$L" timeout 60 python3 "$here/tests/tools/probe.py" "$@"; }
+for a in "$TARGET" "$TARGET6"; do
+	check "$a: up" lan up "$a" 3000000
+	check "$a: down" lan down "$a" 3000000
+	check "$a: 20 flows" lan flows "$a" 20 100000
+	check "$a: datagrams" lan udp "$a" 1 1000
+	check "$a: a closed port is refused" lan error "$a" 1 ECONNREFUSED 3000
+	check "$a: ping" inside "$L" ping -c 1 -W 2 "$a"
+done
+check "the router itself answers" inside "$L" ping -c 1 -W 2 10.90.5.1
+check "its own traffic keeps its way" sh -c "ip -n $C route get $TARGET | grep -q 'dev c0'"
+# the client comes back with the same address and another MAC
+ip -n "$L" link set l0 down
+ip -n "$L" link set l0 address 02:00:00:00:05:07
+ip -n "$L" link set l0 up
+ip -n "$L" route replace default via 10.90.5.1
+check "another MAC, the same client: down" lan down "$TARGET" 3000000
+stop_pid "$pid_router" && same "ended with status" 0 "$status"
+stop_pid "$pid_server" && same "server ended with status" 0 "$status"
