@@ -255,13 +255,28 @@ static inline void peer_hang_up(struct dns_peer *p)
         (void)shutdown(c->asker.fd, SHUT_RDWR);
 }
 
+static inline void on_peer_closed(uv_handle_t *h)
+{
+    --*(int *)h->data;
+}
+
+static inline void peer_close(void *handle, int *open)
+{
+    uv_handle_t *h = handle;
+    h->data = open;
+    ++*open;
+    uv_close(h, on_peer_closed);
+}
+
 static inline void peer_stop(struct dns_peer *p)
 {
-    uv_close((uv_handle_t *)&p->udp, NULL);
-    uv_close((uv_handle_t *)&p->tcp, NULL);
+    int open = 0;
+    peer_close(&p->udp, &open);
+    peer_close(&p->tcp, &open);
     for (struct peer_conn *c = p->conns; c != NULL; c = c->next)
-        uv_close((uv_handle_t *)&c->poll, NULL);
-    uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+        peer_close(&c->poll, &open);
+    while (open > 0) /* a run that was told to stop before it began closes nothing */
+        uv_run(loop_uv(loop), UV_RUN_NOWAIT);
     close(p->udp_fd);
     close(p->tcp_fd);
     while (p->conns != NULL) {
