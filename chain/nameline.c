@@ -1,5 +1,6 @@
 /* chain/nameline.c - a ring of idle connections, the oldest first. */
 #include "chain/nameline.h"
+#include "core/host/uplink.h"
 #include "core/loop.h"
 #include "core/stream.h"
 #include <stdlib.h>
@@ -13,6 +14,7 @@ struct line {
     struct stream *stream;
     struct doh doh;
     struct timer idle;
+    uint32_t epoch; /* of the network: after a change it may lead nowhere */
     struct deferred deferred;
 };
 
@@ -62,7 +64,12 @@ void nameline_keep(struct nameservers *list, struct loop *loop, const struct nam
 {
     struct line *l = key->path[0] != 0 && !list->stopped ? calloc(1, sizeof(*l)) : NULL;
     if (l != NULL) {
-        *l = (struct line){.list = list, .loop = loop, .key = *key, .stream = s, .doh = *doh};
+        *l = (struct line){.list = list,
+                           .loop = loop,
+                           .key = *key,
+                           .stream = s,
+                           .doh = *doh,
+                           .epoch = uplink_epoch()};
         timer_init(loop, &l->idle, on_idle);
     }
     if (l == NULL || !timer_start(&l->idle, NAMELINE_IDLE_MS)) {
@@ -86,7 +93,7 @@ struct stream *nameline_take(struct nameservers *list, const struct nameline_key
     /* the newest: the others may go */
     for (struct list *at = list->lines.prev; at != &list->lines; at = at->prev) {
         struct line *l = LIST_OWNER(at, struct line, link);
-        if (l->key.server != key->server || key->path[0] == 0 ||
+        if (l->epoch != uplink_epoch() || l->key.server != key->server || key->path[0] == 0 ||
             strcmp(l->key.path, key->path) != 0)
             continue;
         struct stream *s = l->stream;
