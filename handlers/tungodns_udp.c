@@ -329,6 +329,24 @@ static enum rc dns_trouble(struct dgram *d, struct target *ret_about, enum rc *r
     return RC_OK;
 }
 
+/* Of what was used last: so the device's table knows questions that come back in. */
+static enum rc dns_local(struct dgram *d, struct addr *ret_addr)
+{
+    const struct dnsudp *u = (const struct dnsudp *)d;
+    const struct way *last = NULL;
+    struct addr local;
+
+    for (int i = 0; i < WAYS_MAX; i++) {
+        const struct way *w = &u->ways[i];
+        if (w->dgram && (!last || w->used_ms > last->used_ms) &&
+            dgram_local(w->dgram, &local) == RC_OK) {
+            last = w;
+            *ret_addr = local;
+        }
+    }
+    return last ? RC_OK : RC_UNSUPPORTED;
+}
+
 static void let_go(struct dnsudp *u)
 {
     if (!u->flow.dns)
@@ -361,6 +379,7 @@ static const struct dgram_type type = {
     .send = dns_send,
     .recv = dns_recv,
     .ready = dns_ready,
+    .local = dns_local,
     .trouble = dns_trouble,
     .destroy = dns_destroy,
 };
