@@ -107,12 +107,16 @@ END
 client_up() { # yaml | url
 	case $1 in
 	yaml) named client "$C" "$CGOST" -C "$work/policy.yaml" ;;
+	loose) # no interface: what leaves directly comes back in
+		named client "$C" "$CGOST" -L "tungo://:0?name=tungo&net=192.168.123.1/24,fd12:3::1/64&sniffing=true&sniffing.udp=true" \
+			-F "relay+wss://demo:demo-only@$SERVER:443?interface=c0&bypass=$NAME"
+		;;
 	url) named client "$C" "$CGOST" -L "tungo://:0?name=tungo&net=192.168.123.1/24,fd12:3::1/64&mtu=1420&dns=1.1.1.1&sniffing=true&sniffing.udp=true&interface=e0" \
 		-F "relay+wss://demo:demo-only@$SERVER:443?interface=c0&bypass=$NAME" ;;
 	esac
 	client=$pid mine="$mine $pid"
 	wait_for "device" 10 device_up "$C" tungo || exit 1
-	if [ "$1" = url ]; then # a command line has no hooks: its user types them
+	if [ "$1" != yaml ]; then # a command line has no hooks: its user types them
 		ip -n "$C" route add default via 192.168.123.1 dev tungo metric 1
 		ip -n "$C" -6 route add default dev tungo metric 1
 	fi
@@ -256,6 +260,18 @@ server_gone() {
 	relay_start
 }
 
+# what the device got: a handful of packets, not the same question again and again
+loop() {
+	dns dns ';; communications error to 1.1.1.1#53: timed out ;; communications error to 1.1.1.1#53: timed out ;; no servers could be reached' $NS example.com A
+	quic quic sent $EX 443 example.com
+	does h2 '' curl -sk -m 4 --resolve example.com:443:$OT https://example.com/
+	web http-other "$OT other.test /x $TUNNEL" http://other.test/x
+	done_all
+	same "$way: it is told once" 1 "$(grep -c 'routing loop.*Set `interface`' "$work/client.log")"
+	n=$(inside "$C" cat /sys/class/net/tungo/statistics/tx_packets)
+	check "$way: no packet goes round and round ($n came)" test "$n" -lt 300
+}
+
 policy() { # WAY yaml|url STEP...
 	way=$1 && shift
 	watch_up
@@ -264,6 +280,7 @@ policy() { # WAY yaml|url STEP...
 	client_down
 	default_routes
 	watch_down
+	[ "$way" != loop ] || return 0
 	[ "$way" != truncated ] || { some "$way: DNS over TCP" "e0 tcp-dns example.com $NS" "s1 tcp-dns other.test" && return; }
 	some "$way: example.com on the direct side" "e0 tcp $EX 80" "e0 tcp $EX 443" "e0 udp $EX 443" "e0 udp $EX6 443" "e0 dns example.com $NS" "e0 dns example.com $NS6" "e0 tcp-dns example.com $NS"
 	some "$way: the others behind the server" "c0 node" "s1 other" "s1 dns other.test" "s1 dns www.example.com" "s1 tcp-dns other.test"
@@ -281,6 +298,7 @@ same "control: without our program the watch sees a leak, of each kind" "dns tcp
 policy yaml yaml own_lookup run_jobs server_gone
 policy url url run_jobs
 policy truncated url truncated
+policy loop loose loop
 net_same
 
 # --- the same with links that lose 20 % of what they carry, each way, and take 100 ms
