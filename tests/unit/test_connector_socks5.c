@@ -1,6 +1,7 @@
 /* The socks5 connector against a scripted node: its exact bytes (wire-protocols.md and
  * its vectors), any segmentation, refusals, silence. */
 #include "connectordgram.h"
+#include "connectors/socks5_node.h"
 #include "tlscerts.h"
 
 START_TEST(test_socks5_user_and_password)
@@ -186,6 +187,7 @@ START_TEST(test_socks5_learns_that_udp_tun_is_refused)
         /* the same connector asks the standard way now; refused again it is final */
         static const struct sockopts so;
         struct stream *s = farend_start(2, then);
+        ((struct socks5_node *)conn.state)->loop = loop; /* its own has ended with the far end */
         dg_opened = RC_AGAIN;
         ck_assert_int_eq(stream_open(s), RC_OK);
         greet(s);
