@@ -250,6 +250,14 @@ cgost out "$C" -L "socks5://127.0.0.1:1080?netns.out=$S"
 wait_for "listener" 5 listens "$C" 1080
 same "netns.out: listens here, dials from there" 10.90.2.1 "$(socks "$C" 127.0.0.1 1080)"
 stop_pid "$pid_out"
+cgost auto2 "$S" -L "socks5://127.0.0.1:1080?netns.out=$C&interface=auto"
+wait_for "listener" 5 listens "$S" 1080
+same "interface=auto in another namespace" $A4 "$(socks "$S" 127.0.0.1 1080)"
+way add c2 5
+wait_for "its change there" 5 says auto2 "IPv4 by c2"
+same "followed there, too" $B4 "$(socks "$S" 127.0.0.1 1080)"
+way del c2 5
+stop_pid "$pid_auto2" && same "auto2 ended with status" 0 "$status"
 cgost far "$S" -L "socks5://127.0.0.1:1080"
 cgost node "$C" -L "socks5://127.0.0.1:1081" -F "socks5://127.0.0.1:1080?netns=$S"
 wait_for "listener" 5 listens "$S" 1080
