@@ -7,6 +7,7 @@
 #include "app/parent.h"
 #include "app/registry.h"
 #include "app/rules.h"
+#include "app/services_check.h"
 #include "app/subcommand.h"
 #include "app/world.h"
 #include "configs/cli.h"
@@ -71,8 +72,12 @@ static int test(const struct cli *c)
     struct config *cfg = NULL;
     enum rc rc = config_load(&c->args, registry_names(), &cfg, &p);
 
-    if (rc == RC_OK && !rules_check(cfg, true, &p))
-        rc = RC_INVALID;
+    if (rc == RC_OK) {
+        bool ok = rules_check(cfg, true, &p);
+
+        if (!services_check(cfg, true, &p) || !ok)
+            rc = RC_INVALID;
+    }
     subcommand_tell(&p);
     if (rc == RC_OK)
         printf("configuration ok: %zu service%s\n", cfg->n_services,
@@ -93,6 +98,28 @@ static enum rc open_log(const struct config *cfg, struct diag *diag)
     return log_open(&lc, diag);
 }
 
+/* The first word may be one of these; they say what they find on standard output. */
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {{"doctor", doctor_main}, {"explain", explain_main}};
+
+/* What a start logs and -t and -O print; NULL: nothing is ignored. */
+static const char *ignored_text(const struct cli *c, char *buf, size_t cap)
+{
+    struct nearest n;
+    char hint[80];
+
+    if (!c->ignored)
+        return NULL;
+    nearest_init(&n, c->ignored);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        nearest_try(&n, commands[i].name);
+    snprintf(buf, cap, "the words from \"%.60s\" on are ignored: flags come first%s", c->ignored,
+             nearest_hint(&n, hint, sizeof hint));
+    return buf;
+}
+
 static int run(const struct cli *c)
 {
     struct problems p = {0};
@@ -100,16 +127,21 @@ static int run(const struct cli *c)
     struct world w = {0};
     struct diag diag = {0};
     struct loop *loop = NULL;
+    char words[240];
     int code = 1;
     enum rc rc = config_load(&c->args, registry_names(), &cfg, &p);
 
-    if (rc == RC_OK && !rules_check(cfg, false, &p) && problems_have(&p, PROBLEM_REFUSE))
-        rc = RC_INVALID;
+    if (rc == RC_OK) {
+        (void)rules_check(cfg, false, &p);
+        (void)services_check(cfg, false, &p);
+        if (problems_have(&p, PROBLEM_REFUSE))
+            rc = RC_INVALID;
+    }
     if (rc == RC_OK)
         rc = open_log(cfg, &diag);
+    if (ignored_text(c, words, sizeof words))
+        log_warn("%s", words);
     tell_all(&p);
-    if (c->ignored)
-        log_warn("the words from \"%s\" on are ignored: flags come first", c->ignored);
     if (rc == RC_OK) {
         loop = loop_new(&diag);
         rc = loop ? world_build(loop, cfg, &w, &diag) : diag.rc;
@@ -136,21 +168,18 @@ static void version(void)
     printf("cgost %s (C linux/%s)\n", VERSION, uname(&u) ? "unknown" : u.machine);
 }
 
-/* The first word may be one of these; they say what they find on standard output. */
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} commands[] = {{"doctor", doctor_main}, {"explain", explain_main}};
-
 int main(int argc, char **argv)
 {
     struct cli c;
+    char words[240];
     int code;
 
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(argv[1], commands[i].name))
             return commands[i].run(argc - 1, argv + 1);
     code = cli_parse(&c, argc, argv);
+    if ((c.action == CLI_TEST || c.action == CLI_PRINT) && ignored_text(&c, words, sizeof words))
+        fprintf(stderr, "warning: %s\n", words);
 
     switch (c.action) {
     case CLI_VERSION:

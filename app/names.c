@@ -42,6 +42,10 @@ static enum rc add_server(struct nameservers *to, const struct conf_nameserver *
         place_format(&c->place, place, sizeof place);
         return diag_set(diag, rc, "%s: nameserver %s: %s", place, c->addr, why.text);
     }
+    if (to->v[to->n - 1].guessed)
+        tell(LOG_WARN, c,
+             "this scheme is unknown: the nameserver is asked over udp; there are udp, "
+             "tcp, tls and https");
     if (!nameserver_is_checked(&to->v[to->n - 1]))
         tell(LOG_WARN, c, "nobody checks that this nameserver is the right one; set its hostname");
     return RC_OK;

@@ -3,6 +3,7 @@
 #include "app/service.h"
 #include "app/worker.h"
 #include "app/world.h"
+#include "configs/tree.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/os.h"
@@ -52,6 +53,17 @@ static void watch_signals(struct parent *p)
     }
 }
 
+static void tell_failed(const struct service *s, const char *why)
+{
+    const struct place *at = service_parts_of(s)->place;
+    char place[PLACE_TEXT_MAX] = "";
+
+    if (at)
+        place_format(at, place, sizeof place);
+    log_write(LOG_FATAL, (struct log_field[]){F_STR("service", service_name(s)), LOG_END}, "%s%s%s",
+              place, place[0] ? ": " : "", why);
+}
+
 int parent_run(struct loop *loop, struct world *w)
 {
     struct parent p = {.loop = loop, .world = w};
@@ -65,8 +77,7 @@ int parent_run(struct loop *loop, struct world *w)
         struct service *s = w->services[opened];
 
         if (service_open(s, &diag) != RC_OK) {
-            log_write(LOG_FATAL, (struct log_field[]){F_STR("service", service_name(s)), LOG_END},
-                      "%s", diag.text);
+            tell_failed(s, diag.text);
             code = 1;
             break;
         }

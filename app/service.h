@@ -20,6 +20,7 @@ struct forwarder;
 struct handler_type;
 struct listener_type;
 struct loop;
+struct place;
 struct router;
 struct rules_at;
 struct service;
@@ -28,7 +29,8 @@ struct service;
 struct service_parts {
     char *name, *addr;
     const struct conf_service_options
-        *options; /* borrowed: the configuration lives as long as the world */
+        *options;              /* borrowed: the configuration lives as long as the world */
+    const struct place *place; /* borrowed alike: of the service, for messages; NULL: unknown */
     uint32_t mark;
     const struct listener_type *listener;
     void *listener_cfg;

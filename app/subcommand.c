@@ -2,6 +2,7 @@
 #include "app/subcommand.h"
 #include "app/registry.h"
 #include "app/rules.h"
+#include "app/services_check.h"
 #include "configs/load.h"
 #include "core/floor/ws/ws.h"
 #include "core/log.h"
@@ -53,8 +54,12 @@ int subcommand_build(struct subcommand *c)
     struct diag diag = {0};
     enum rc rc = config_load(&c->cli.args, registry_names(), &c->cfg, &p);
 
-    if (rc == RC_OK && !rules_check(c->cfg, true, &p) && problems_have(&p, PROBLEM_REFUSE))
-        rc = RC_INVALID;
+    if (rc == RC_OK) {
+        (void)rules_check(c->cfg, true, &p);
+        (void)services_check(c->cfg, true, &p);
+        if (problems_have(&p, PROBLEM_REFUSE))
+            rc = RC_INVALID;
+    }
     subcommand_tell(&p);
     problems_done(&p);
     if (rc != RC_OK)

@@ -297,6 +297,7 @@ static enum rc build_parts(struct builder *b, const struct conf_service *c, stru
     const struct value *tls = c->listener.tls ? c->listener.tls : b->cfg->tls;
 
     p->options = &c->options;
+    p->place = &c->place;
     p->mark = c->mark;
     p->name = strdup(c->name);
     p->addr = strdup(c->addr);

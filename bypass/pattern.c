@@ -143,7 +143,7 @@ static void parse_ports(const char *s, size_t n, struct pattern *p)
 
     if (!parse_number(s, (size_t)((dash ? dash : end) - s), &min) ||
         !parse_number(second, (size_t)(end - second), &max) || (!dash && min > PORT_MAX)) {
-        p->doubt = "what stands behind the colon is no port: any port matches";
+        p->doubt = "what stands behind the colon is no port, so that every port matches";
         return;
     }
     p->port_min = min;
@@ -202,6 +202,8 @@ void pattern_parse(const char *text, size_t n, struct pattern *ret_p)
         parse_ports(port, (size_t)(text + n - port), &p);
     else if (colon && colon == memrchr(text, ':', n))
         p.doubt = "what stands behind the colon is not taken for a port";
+    if (n > 3 && memmem(text, n, "://", 3))
+        p.doubt = "a pattern has no scheme: write the name or the address alone";
     if (!p.doubt && p.kind == PATTERN_HOST)
         p.doubt = wild ? "it is no glob" : host_doubt(p.host, p.host_bytes);
     *ret_p = p;

@@ -144,7 +144,8 @@ static enum rc parse(struct nameserver *s, const struct nameserver_cfg *cfg, str
         while (known < n && (strlen(schemes[known].name) != len ||
                              strncasecmp(schemes[known].name, cfg->addr, len) != 0))
             known++;
-        if (known == n)
+        s->guessed = known == n;
+        if (s->guessed)
             known = 0;
     } else {
         rest = cfg->addr;

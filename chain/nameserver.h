@@ -33,6 +33,7 @@ struct nameserver_cfg {
 struct nameserver {
     char *text; /* as written */
     enum nameserver_scheme scheme;
+    bool guessed; /* the scheme was unknown: udp, as in GOST */
     struct target target;
     char *path;          /* https */
     struct tls_ctx *tls; /* tls and https */

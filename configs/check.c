@@ -113,6 +113,59 @@ static bool table_has(const struct option *table, const char *key, struct neares
     return false;
 }
 
+/* Parameters that become fields or objects of their own (configs/cmdline_*.c): for hints. */
+static const char *const taken_service[] = {
+    "admission", "auth",     "bypass",      "cert",      "key",      "ca",      "climiter",
+    "hosts",     "limiter",  "netns",       "prefer",    "resolver", "retries", "rlimiter",
+    "strategy",  "maxFails", "failTimeout", "interface", "so_mark",  NULL};
+static const char *const taken_node[] = {
+    "auth",     "bypass",      "resolver",   "hosts",    "secure",  "cert",   "key",
+    "ca",       "pin",         "serverName", "certFile", "keyFile", "caFile", "strategy",
+    "maxFails", "failTimeout", "interface",  "so_mark",  NULL};
+
+/* What GOST has and nothing here serves; those that end in a dot begin the name. */
+static bool is_gosts(const char *key)
+{
+    static const char *const keys[] = {
+        "sniffing",      "sniffing.",     "mitm.",       "hash", "skipauth",  "observer.",
+        "observePeriod", "enableStats",   "limiter.",    "mux.", "recorder.", "tproxy",
+        "idleTimeout",   "proxyProtocol", "fingerprint", NULL};
+    for (const char *const *k = keys; *k; k++) {
+        size_t len = strlen(*k);
+        if ((*k)[len - 1] == '.' ? strncasecmp(key, *k, len) == 0 : strcasecmp(key, *k) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A plain parameter is told once for all its copies. */
+static void tell_unknown(const struct value *item, struct nearest *n, const char *what,
+                         enum severity severity, struct problems *p)
+{
+    bool plain = item->flags & VALUE_FROM_URL;
+    bool of_node = item->place.source && strncmp(item->place.source, "-F", 2) == 0;
+    const char *const *taken = of_node ? taken_node : taken_service;
+    char hint[80];
+    bool is_taken = false;
+    for (; plain && *taken; taken++) {
+        nearest_try(n, *taken);
+        is_taken = is_taken || strcasecmp(item->key, *taken) == 0;
+    }
+    bool has_hint = *nearest_hint(n, hint, sizeof hint) != 0;
+    if (is_taken && item->kind == VALUE_STRING && !*item->text)
+        problems_add(p, severity, &item->place, "it has no value");
+    else if (plain && !has_hint && is_gosts(item->key))
+        problems_add(p, severity, &item->place, "GOST has it, cgost does not serve it here yet");
+    else if (!has_hint && is_gosts(item->key))
+        problems_add(p, severity, &item->place, "%s is not supported in %s yet", item->key_text,
+                     what);
+    else if (plain)
+        problems_add(p, severity, &item->place, "unknown parameter%s", hint);
+    else
+        problems_add(p, severity, &item->place, "unknown key \"%s\" in %s%s", item->key_text, what,
+                     hint);
+}
+
 void options_check_keys(const struct value *map, const struct option *own,
                         const struct option *const *tables, const char *what, bool lenient,
                         struct problems *p)
@@ -120,19 +173,12 @@ void options_check_keys(const struct value *map, const struct option *own,
     value_each(item, map)
     {
         struct nearest n;
-        char hint[80];
         bool plain = item->flags & VALUE_FROM_URL, known = false;
         nearest_init(&n, item->key_text);
         for (size_t i = 0; plain && tables && tables[i] && !known; i++)
             known = table_has(tables[i], item->key, &n);
         if ((item->flags & VALUE_MOVED) || known || (!plain && table_has(own, item->key, &n)))
             continue;
-        enum severity severity = lenient ? PROBLEM_WARNING : PROBLEM_REFUSE;
-        if (plain) /* said once for all its copies */
-            problems_add(p, severity, &item->place, "unknown parameter%s",
-                         nearest_hint(&n, hint, sizeof hint));
-        else
-            problems_add(p, severity, &item->place, "unknown key \"%s\" in %s%s", item->key_text,
-                         what, nearest_hint(&n, hint, sizeof hint));
+        tell_unknown(item, &n, what, lenient ? PROBLEM_WARNING : PROBLEM_REFUSE, p);
     }
 }

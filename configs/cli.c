@@ -125,7 +125,7 @@ static bool set_value(struct state *s, enum flag flag, const char *text)
         break;
     case FLAG_PRINT:
         s->print = text;
-        break;
+        return !*text || strcmp(text, "yaml") == 0 || strcmp(text, "json") == 0;
     case FLAG_API:
         a->api = text;
         break;

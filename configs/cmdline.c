@@ -312,6 +312,11 @@ void cmdline_types(struct cmdline *c, const struct url *u, bool is_service, cons
     *ret_first = first_known ? first : first_default;
     const char *second_default = strcmp(*ret_first, "ssu") == 0 ? "udp" : "tcp";
     *ret_second = second_known ? second : second_default;
+    if (!is_pair && !quiet) {
+        warn_type(c, u, "type", first,
+                  is_service ? "handler auto, listener tcp" : "connector http, dialer tcp", firsts);
+        return;
+    }
     if (!first_known && !quiet)
         warn_type(c, u, is_service ? "handler" : "connector", first, first_default, firsts);
     if (!second_known && !quiet)

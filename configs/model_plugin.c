@@ -55,6 +55,15 @@ const struct option *make_table(struct maker *m, enum plugin_kind kind, const st
     return !e ? NULL : e->options ? e->options : none;
 }
 
+/* "redirect://" names both parts: what the handler was told need not be told of the listener. */
+static bool is_told(const struct maker *m, const struct value *owner, enum plugin_kind kind,
+                    const char *type)
+{
+    const struct value *handler = value_get(owner, "handler");
+    return kind == PLUGIN_LISTENER && handler && strcmp(value_text(handler, "type"), type) == 0 &&
+           word_in(type, known_handlers) && !type_find(m->names->handlers, type);
+}
+
 static void check_type(struct maker *m, enum plugin_kind kind, const struct conf_plugin *p)
 {
     const struct kind *k = &kinds[kind];
@@ -93,7 +102,8 @@ void make_plugin(struct maker *m, const struct value *owner, enum plugin_kind ki
     const struct value *type = v ? value_get(v, "type") : NULL;
     if (type && !(type->flags & VALUE_ABSENT))
         to->place = type->place;
-    check_type(m, kind, to);
+    if (!is_told(m, owner, kind, to->type))
+        check_type(m, kind, to);
     if (to->tls && tls && options_fill(tls, to->tls, NULL, m->problems) == RC_NOMEM)
         m->rc = RC_NOMEM;
 }

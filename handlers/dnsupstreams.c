@@ -38,6 +38,13 @@ static enum rc add(struct maker *m, const char *text, struct diag *diag)
     enum rc rc = nameservers_add(m->list, &cfg, diag);
     if (rc == RC_OK && m->own != NULL && forwarder_add(m->own, text, &place) != RC_OK)
         return diag_set(diag, RC_NOMEM, "no memory");
+    if (rc == RC_OK && m->list->v[m->list->n - 1].guessed) {
+        (void)snprintf(words, sizeof(words),
+                       "upstream %.80s: this scheme is unknown, it is asked over udp; there are "
+                       "udp, tcp, tls and https",
+                       text);
+        tell(m->setup, words);
+    }
     if (rc == RC_OK && !nameserver_is_checked(&m->list->v[m->list->n - 1])) {
         (void)snprintf(
             words, sizeof(words),

@@ -34,6 +34,13 @@ run -D=maybe -L :1 && same "a flag with a bad value" 2 "$got" && check "and it i
 run && same "nothing to do" 1 "$got" && check "is said so" test -s err
 refused "unknown parameter" 'nosuchkey' -L 'socks5://127.0.0.1:1080?nosuchkey=1'
 refused "a parameter with a typo: hint" 'readTimeout' -L 'socks5://127.0.0.1:1080?readTimout=1s'
+refused "a parameter that becomes an object: hint" 'bypas.".*mean ."bypass' -L 'socks5://127.0.0.1:1080?bypas=a.com'
+refused "a parameter of a node: hint" 'secur.".*mean ."secure' -L socks5://127.0.0.1:1080 -F 'relay+tls://127.0.0.1:1?secur=true'
+refused "a parameter without a value" 'bypass.".*no value' -L 'socks5://127.0.0.1:1080?bypass='
+refused "what a device can't have: its URL" 'tungo://:0.*dns.*foo' -L 'tungo://:0?name=tungo&net=10.8.0.1/24&dns=foo'
+refused "a type that is not served: one line" 'redirect' -L redirect://:12345
+refused "clients that the handler can't serve" 'socks5.*udp' -L socks5+udp://127.0.0.1:1080
+refused "no port to listen on" 'socks5://127\.0\.0\.1.*addr' -L socks5://127.0.0.1
 refused "a bad duration" 'readTimeout' -L 'socks5://127.0.0.1:1080?readTimeout=soon'
 refused "bad CIDR" '10\.8\.0\.1/40' -L 'tungo://:0?name=tungo&net=10.8.0.1/40'
 refused "an address without a prefix" '10\.8\.0\.1' -L 'tungo://:0?name=tungo&net=10.8.0.1'
@@ -60,6 +67,14 @@ file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  handler:\n    type: socks5
 run -t -C ref.yaml && same "a chain that is not there: told, but no reason to stop (as GOST)" 0 "$got" && check "with its line" grep -q 'ref\.yaml:6.*nosuch' err
 file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  handler:\n    type: socks5\n    auther: nosuch\n  listener: {type: tcp}\n' ref.yaml
 refused "an auther that is not there" 'nosuch' -C ref.yaml
+file 'services:\n- name: a\n  addr: 127.0.0.1:1080\nresolvers:\n- name: r\n  nameservers:\n  - addr: udp://192.0.2.1:99999\n' names.yaml
+run -t -C names.yaml && same "-t, a nameserver that can't be one" 1 "$got" && check "with its line" grep -q 'names\.yaml:7.*99999' err
+file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  handler: {type: tcp}\n' target.yaml
+run -t -C target.yaml && same "-t, a forwarder without a target" 1 "$got" && check "with its line" grep -q 'target\.yaml:2.*no target' err
+file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  listener: {type: tls, tls: {certFile: nothere.pem, keyFile: nothere.key}}\n' cert.yaml
+run -t -C cert.yaml && same "-t, a certificate that is not there" 1 "$got" && check "with its line" grep -q 'cert\.yaml:4.*nothere' err
+run -t explian -L socks5://127.0.0.1:1080 && check "words that are ignored are told, with a hint" grep -q 'explian.*explain' err
+run -O xml -L socks5://127.0.0.1:1080 && same "-O of something else" 2 "$got" && check "and it is named" grep -q xml err
 file '# nothing\n' empty.yaml && refused "no service" 'service' -C empty.yaml
 
 # --- the machine
