@@ -189,7 +189,9 @@ static void on_dgram(struct dgram *d, unsigned ready, void *arg)
         }
     }
     if (rc == RC_AGAIN && dgram_trouble(d, &about, &why) == RC_OK)
-        rc = diag_set(&e->diag, why, "its port answers: %s", rc_name(why));
+        rc =
+            diag_set(&e->diag, why, why == RC_REFUSED ? "its port answers: %s" : "no way to it: %s",
+                     rc_name(why));
     if (rc != RC_OK && rc != RC_AGAIN)
         exchange_fail(e, rc, &d->diag);
 }
