@@ -245,6 +245,7 @@ static void ask(struct question *q)
 {
     struct dns_front *f = q->front;
     struct target unused, asked;
+    BUG_ON(q->n_tries == TRIES_MAX);
     struct attempt *t = &q->tries[q->n_tries++];
     bool is_name = target_set_host(&asked, q->msg.name, strlen(q->msg.name), 0);
     *t = (struct attempt){.question = q};
@@ -264,6 +265,8 @@ static void ask(struct question *q)
         give_up(q, t->picked, t->picked < 0 ? RC_DENIED : RC_NOMEM);
     else if (may_ask_more(q)) /* without memory it waits for the deadlines */
         (void)timer_start(&q->hurry, HURRY_MS);
+    else
+        timer_stop(&q->hurry); /* it was running for an earlier one */
 }
 
 bool dns_ask(struct dns_front *f, struct dns_client *c, const uint8_t *query, size_t n,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # tests/unit.sh PROGRAM... - run Check programs, UNIT_JOBS (2) at a time; one closing line each, the sum alone at the end.
 # A program that dies or says nothing counts as one failure. Its output is shown when it fails; V=1 shows all.
-export CK_VERBOSITY=${CK_VERBOSITY:-normal} CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-4}
+export CK_VERBOSITY=${CK_VERBOSITY:-normal} CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-10}
 
 if [ "${1:-}" = --one ]; then
 	prog=$2 log=$2.log

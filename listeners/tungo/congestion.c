@@ -8,10 +8,8 @@ enum {
     QUEUE_US = 3000, /* with a quarter of the least round trip: what is not yet a queue */
     BEGIN_US = 3000, /* a queue may begin: at least so much more than the least round trip ... */
     BEGIN_MOST_US = 16000, /* ... and at most; an eighth between */
-    EMPTY_US = 1000,       /* with a sixteenth of the least round trip: there is none */
     CAREFUL_PART = 4,      /* slow start goes on with this part of its speed */
     CAREFUL_MOST = 20,     /* samples, five round trips */
-    EMPTY_PART = 16,       /* of what arrives, the growth while the queue is empty */
     TOLERATED = 16,        /* one part in so many */
     CREDIT_US = 10000,     /* credit is kept for so long: two steps of the timer */
 };
@@ -23,6 +21,7 @@ void rtt_add(struct rtt *r, uint64_t s)
     if (s == 0)
         s = 1;
     r->last_us = s;
+    r->recent_us[r->next++ % RTT_RECENT] = s;
     if (!r->least_us || s < r->least_us)
         r->least_us = s;
     if (!r->smooth_us) {
@@ -48,9 +47,20 @@ void congestion_init(struct congestion *c, enum congestion_kind kind, uint32_t m
     };
 }
 
+/* A queue delays every packet; other things, like a scheduler, delay some. */
+static uint64_t recent_least(const struct rtt *r)
+{
+    uint64_t us = r->last_us;
+
+    for (int i = 0; i < RTT_RECENT; i++)
+        if (r->recent_us[i] && r->recent_us[i] < us)
+            us = r->recent_us[i];
+    return us;
+}
+
 static bool shows_queue(const struct rtt *r)
 {
-    return r->last_us >= r->least_us + r->least_us / 4 + QUEUE_US;
+    return recent_least(r) >= r->least_us + r->least_us / 4 + QUEUE_US;
 }
 
 void congestion_on_rtt(struct congestion *c, const struct rtt *r)
@@ -61,15 +71,10 @@ void congestion_on_rtt(struct congestion *c, const struct rtt *r)
         return;
     more = more < BEGIN_US ? BEGIN_US : more > BEGIN_MOST_US ? BEGIN_MOST_US : more;
     c->careful = r->last_us >= r->least_us + more ? c->careful + 1 : 0;
-    if (shows_queue(r) || c->careful >= CAREFUL_MOST) {
+    if (recent_least(r) >= r->least_us + r->least_us / 2 + QUEUE_US || c->careful >= CAREFUL_MOST) {
         c->ssthresh = c->cwnd;
         c->careful = 0;
     }
-}
-
-static bool queue_is_empty(const struct rtt *r)
-{
-    return r->least_us && r->last_us < r->least_us + r->least_us / 16 + EMPTY_US;
 }
 
 static double larger(double a, double b)
@@ -93,8 +98,6 @@ static void grow_cubic(struct congestion *c, uint32_t acked, const struct rtt *r
     if (target > next)
         next += (target - next) * acked / next;
     next = larger(next, cwnd + reno_alpha * mss * acked / cwnd);
-    if (c->kind == CONGESTION_TOLERANT && queue_is_empty(r))
-        next = larger(next, cwnd + (double)acked / EMPTY_PART);
     if (next > cwnd * 1.5)
         next = cwnd * 1.5;
     c->cwnd = next < CONGESTION_MOST_BYTES ? (uint32_t)(next + 0.5) : CONGESTION_MOST_BYTES;

@@ -3,9 +3,9 @@
  *
  * Pure; times are microseconds of the caller's clock. CUBIC in bytes (RFC 9438), and a variant for
  * links that lose by themselves: as long as the round trip shows no queue, a few losses are the
- * radio's and do not slow us down, and the window grows by a sixteenth a round trip. It also leaves
- * slow start when the round trip grows, in two steps (as RFC 9406). Its price:
- * behind a policer, which drops without a queue, it keeps losing up to 1/16.
+ * radio's and do not slow us down. It also leaves slow start when the round trip grows, in two
+ * steps (as RFC 9406). Its price: behind a policer, which drops without a queue, it keeps losing up
+ * to 1/16.
  */
 #ifndef LISTENERS_TUNGO_CONGESTION_H
 #define LISTENERS_TUNGO_CONGESTION_H
@@ -21,8 +21,12 @@ enum {
     CONGESTION_PACE_US = 5000,         /* shorter round trips are not paced: the timer is coarser */
 };
 
+enum { RTT_RECENT = 4 };
+
 struct rtt {
     uint64_t smooth_us, var_us, least_us, last_us; /* all 0: not measured yet */
+    uint64_t recent_us[RTT_RECENT]; /* the last samples, about one round trip; 0: fewer */
+    unsigned next;
 };
 
 struct congestion {

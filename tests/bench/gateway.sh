@@ -6,7 +6,7 @@
 #                   \-l1 -- badlink -- c2-/
 #
 # Part one: veth without segmentation or receive offload, nft drops at the receiver of the data. Part two: tests/tools/badlink
-# with a rate and a queue. Words: what to run (kernel tolerant cubic off).
+# with a rate and a queue. Part three: the same with a second download beside it, by the kernel and its CUBIC. Words: what to run (kernel tolerant cubic off).
 . "$(dirname "$0")/../e2e/lib.sh"
 TOOLS=${TOOLS:-$(dirname "$CGOST")/tools}
 BYTES=${BYTES:-1000000000} SLOW_BYTES=${SLOW_BYTES:-30000000}
@@ -27,6 +27,7 @@ for net in 10.90.5.0/24 10.90.6.0/24; do
 	ip -n "$S" route add $net via 10.90.1.2
 	ip -n "$T" route add $net via 10.90.2.1
 done
+ip -n "$C" route add 10.90.2.0/24 via 10.90.1.1
 inside "$C" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
 inside "$L" ethtool -K l0 tso off gso off gro off >/dev/null 2>&1
 inside "$C" ethtool -K c1 tso off gso off gro off >/dev/null 2>&1
@@ -48,6 +49,15 @@ up() {
 }
 down() { [ "$1" = kernel ] || stop_pid "$client"; }
 passed() { inside "$1" cat "/sys/class/net/$2/statistics/$3"; }
+bad_link() { # words of badlink
+	rm -f "$work/badlink.log"
+	"$TOOLS/badlink" "$L" l1 "$C" c2 seed=7 $1 </dev/null >"$work/badlink.log" 2>&1 &
+	link=$! && pids="$link $pids"
+	wait_for "link" 5 grep -q ready "$work/badlink.log" || exit 1
+	addr "$L" l1 10.90.6.2/24
+	addr "$C" c2 10.90.6.1/24
+	ip -n "$L" route replace default via 10.90.6.1
+}
 # reading WHO WHAT WAY BYTES NAMESPACE DEVICE COUNTER: the counter sees the data before anything is lost
 reading() {
 	a=0 && [ "$1" = kernel ] || a=$(cpu_ms "$client")
@@ -74,17 +84,25 @@ done
 drop 0
 
 for words in 'rate=100 delay=1 late=1' 'rate=100 delay=10 late=1' 'rate=300 delay=1 loss=3' 'rate=300 delay=10 loss=1' 'rate=100 delay=50 loss=1 buffer=100'; do
-	"$TOOLS/badlink" "$L" l1 "$C" c2 seed=7 $words </dev/null >"$work/badlink.log" 2>&1 &
-	link=$! && pids="$link $pids"
-	wait_for "link" 5 grep -q ready "$work/badlink.log" || exit 1
-	addr "$L" l1 10.90.6.2/24
-	addr "$C" c2 10.90.6.1/24
-	ip -n "$L" route replace default via 10.90.6.1
+	bad_link "$words"
 	for who; do
 		up "$who"
 		MOST=12 reading "$who" "$words," down "$SLOW_BYTES" "$C" c2 tx_bytes
 		down "$who"
 	done
 	stop_pid "$link"
-	rm -f "$work/badlink.log"
+done
+
+start share "$T" python3 "$here/tests/tools/share.py" server $((PORT + 1))
+wait_for "share" 5 listens "$T" $((PORT + 1))
+for words in 'rate=100 delay=10 buffer=40' 'rate=100 delay=10 buffer=5'; do
+	bad_link "$words"
+	for who; do
+		[ "$who" != kernel ] || continue
+		up "$who"
+		both=$(inside "$L" timeout 30 python3 "$here/tests/tools/share.py" client $((PORT + 1)) 13 $TARGET 10.90.2.2)
+		echo "$who, $words, ours and the kernel's CUBIC share it: $both Mbit/s"
+		down "$who"
+	done
+	stop_pid "$link"
 done

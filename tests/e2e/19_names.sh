@@ -2,7 +2,7 @@
 # tests/e2e/19_names.sh - names: resolvers over udp, tcp, tls and https, by a chain, hosts, the dns handler and its cache, DNS over
 # TCP where a chain carries nothing else; and every question of ours leaves marked and by its interface.
 #
-#     app -> [cgost client] -- c0 --> relay :9001, socks4 :9004, microsocks :9005 (server) --> target .9
+#     app -> [cgost client] -- c0 --> relay :9001, socks4 :9004, microsocks :9005, http :9006 (server) --> target .9
 #                 \-- names: 10.90.9.53 in the target's namespace: dnsmasq :53, unbound :853 (TLS), doh.py :8443 (HTTPS)
 #
 # dnsmasq and unbound write down who asked them. unbound is used when it is there (./run check unpacks it).
@@ -68,8 +68,8 @@ fi
 start silence "$T" socat -u UDP4-RECV:5998,bind=$N /dev/null
 echo "nameserver $N" >resolv.conf
 start micro "$S" microsocks -i 0.0.0.0 -p 9005
-cgost server "$S" -L relay://:9001?bind=true -L socks4://:9004
-for p in 9001 9004 9005; do wait_for "port $p" 10 listens "$S" $p; done
+cgost server "$S" -L relay://:9001?bind=true -L socks4://:9004 -L "http://:9006?udp=false"
+for p in 9001 9004 9005 9006; do wait_for "port $p" 10 listens "$S" $p; done
 export SSL_CERT_FILE="$work/ca.pem"
 
 # --- what is checked with
@@ -349,7 +349,7 @@ down "$pid_client"
 
 # --- a chain that carries streams only
 inside "$C" nft reset counters >/dev/null
-for f in "socks4://$SERVER:9004" "socks5://$SERVER:9005"; do
+for f in "socks4://$SERVER:9004" "socks5://$SERVER:9005" "http://$SERVER:9006"; do
 	tungo_up client '' -F "$f?interface=c0"
 	n=$(asked web.test 10.90.2.1)
 	same "${f%%:*} without UDP: dig by UDP" "$TARGET" "$(inside "$C" dig +short +time=3 +tries=2 +notcp @$N web.test)"

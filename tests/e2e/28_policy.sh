@@ -111,7 +111,9 @@ client_up() { # yaml | url
 		named client "$C" "$CGOST" -L "tungo://:0?name=tungo&net=192.168.123.1/24,fd12:3::1/64&sniffing=true&sniffing.udp=true" \
 			-F "relay+wss://demo:demo-only@$SERVER:443?interface=c0&bypass=$NAME"
 		;;
-	url) named client "$C" "$CGOST" -L "tungo://:0?name=tungo&net=192.168.123.1/24,fd12:3::1/64&mtu=1420&dns=1.1.1.1&sniffing=true&sniffing.udp=true&interface=e0" \
+	url | fake)
+		more= && [ "$1" = url ] || more="&dns.fake=198.18.0.0/15,fd00:f::/64&dns.fake.file=none"
+		named client "$C" "$CGOST" -L "tungo://:0?name=tungo&net=192.168.123.1/24,fd12:3::1/64&mtu=1420&dns=1.1.1.1&sniffing=true&sniffing.udp=true&interface=e0$more" \
 		-F "relay+wss://demo:demo-only@$SERVER:443?interface=c0&bypass=$NAME" ;;
 	esac
 	client=$pid mine="$mine $pid"
@@ -260,6 +262,30 @@ server_gone() {
 	relay_start
 }
 
+# without the direct link example.com is not to be had: nothing takes the other way
+direct_gone() {
+	ip -n "$C" link set e0 down
+	web no-link-http '' http://example.com/x
+	web no-link-h2 '' --resolve example.com:443:$EX https://example.com/
+	web no-link-h2-6 '' --resolve "example.com:443:[$EX6]" https://example.com/
+	dns no-link-dns ';; communications error to 1.1.1.1#53: timed out ;; communications error to 1.1.1.1#53: timed out ;; no servers could be reached' $NS example.com A
+	quic no-link-quic sent $EX 443 example.com
+	web no-link-other "$OT other.test h2 $TUNNEL" https://other.test/
+	done_all
+	addr "$C" e0 fd91:1::2/64
+	default_routes
+	web link-back "$EX example.com /x $DIRECT" http://example.com/x
+	done_all
+}
+# names instead of addresses: no question of an application leaves, only our own for what leaves directly
+fake() {
+	web fake-http "$EX example.com /x $DIRECT" -4 http://example.com/x
+	web fake-h2-6 "$EX example.com h2 $DIRECT" -6 https://example.com/
+	web fake-www "$OT www.example.com h2 $TUNNEL" https://www.example.com/
+	web fake-other "$OT other.test /x $TUNNEL" http://other.test/x
+	does fake-dns 198.18 sh -c "dig +short @$NS unknown.test A | cut -d. -f1,2"
+	done_all
+}
 # what the device got: a handful of packets, not the same question again and again
 loop() {
 	dns dns ';; communications error to 1.1.1.1#53: timed out ;; communications error to 1.1.1.1#53: timed out ;; no servers could be reached' $NS example.com A
@@ -280,10 +306,15 @@ policy() { # WAY yaml|url STEP...
 	client_down
 	default_routes
 	watch_down
-	[ "$way" != loop ] || return 0
-	[ "$way" != truncated ] || { some "$way: DNS over TCP" "e0 tcp-dns example.com $NS" "s1 tcp-dns other.test" && return; }
-	some "$way: example.com on the direct side" "e0 tcp $EX 80" "e0 tcp $EX 443" "e0 udp $EX 443" "e0 udp $EX6 443" "e0 dns example.com $NS" "e0 dns example.com $NS6" "e0 tcp-dns example.com $NS"
-	some "$way: the others behind the server" "c0 node" "s1 other" "s1 dns other.test" "s1 dns www.example.com" "s1 tcp-dns other.test"
+	case $way in
+	loop) ;;
+	fake) some "$way: each on its side" "e0 tcp $EX 80" "e0 tcp $EX 443" "e0 dns example.com $NS" "c0 node" "s1 other" ;;
+	truncated) some "$way: DNS over TCP" "e0 tcp-dns example.com $NS" "s1 tcp-dns other.test" ;;
+	*)
+		some "$way: example.com on the direct side" "e0 tcp $EX 80" "e0 tcp $EX 443" "e0 udp $EX 443" "e0 udp $EX6 443" "e0 dns example.com $NS" "e0 dns example.com $NS6" "e0 tcp-dns example.com $NS"
+		some "$way: the others behind the server" "c0 node" "s1 other" "s1 dns other.test" "s1 dns www.example.com" "s1 tcp-dns other.test"
+		;;
+	esac
 }
 
 net_same() { net_state >"$work/net.after" && check "devices and routes as before" diff "$work/net.before" "$work/net.after"; }
@@ -296,8 +327,9 @@ stop_pid "$pid_sides"
 stop_pid "$pid_sides_exit"
 same "control: without our program the watch sees a leak, of each kind" "dns tcp" "$(leaks | grep ' e0 \|^e0' | sed 's/.* dns .*/dns/; s/.* tcp .*/tcp/' | sort -u | xargs)"
 policy yaml yaml own_lookup run_jobs server_gone
-policy url url run_jobs
+policy url url run_jobs direct_gone
 policy truncated url truncated
+policy fake fake fake
 policy loop loose loop
 net_same
 

@@ -11,7 +11,8 @@ static struct router *router;
 static struct listener listener[2]; /* udp, tcp */
 static uint16_t port[2];
 static int n_clients;
-static char *upstreams[2];
+static char *upstreams[4];
+static bool is_amid_dead; /* the peer: one upstream before it and one behind it are closed ports */
 
 static void on_stream_client(void *arg, struct stream *s, const struct client_info *info)
 {
@@ -37,7 +38,7 @@ static void start(dns_peer_fn *answer, dns_peer_fn *answer_second, int64_t read_
 {
     struct diag diag = {.rc = RC_OK};
     struct handler_setup setup = {.service = "dns", .listener = "dns", .tls = &no_tls};
-    char addr[2][64];
+    char addr[64];
     world_start();
     peer_start(&peer, answer);
     peer_start(&second, answer_second != NULL ? answer_second : answer);
@@ -46,10 +47,16 @@ static void start(dns_peer_fn *answer, dns_peer_fn *answer_second, int64_t read_
     setup.router = router;
     handler = (struct handler){.type = &handler_dns,
                                .cfg = cfg_of(handler_dns.options, handler_dns.cfg_bytes)};
-    struct strlist list = {.v = calloc(2, sizeof(char *)), .n = answer_second != NULL ? 2 : 1};
+    struct strlist list = {.v = calloc(4, sizeof(char *)),
+                           .n = is_amid_dead            ? 3
+                                : answer_second != NULL ? 2
+                                                        : 1};
     for (size_t i = 0; i < list.n; i++) {
-        snprintf(addr[i], sizeof addr[i], "udp://127.0.0.1:%u", i == 0 ? peer.port : second.port);
-        list.v[i] = upstreams[i] = strdup(addr[i]);
+        snprintf(addr, sizeof addr, "udp://127.0.0.1:%zu",
+                 is_amid_dead && i != 1        ? i + 1
+                 : i == (is_amid_dead ? 1 : 0) ? peer.port
+                                               : (size_t)second.port);
+        list.v[i] = upstreams[i] = strdup(addr);
     }
     int64_t timeout_ms = 2500;
     set_option(handler_dns.options, handler.cfg, "dns", &list, sizeof list);
@@ -427,6 +434,23 @@ START_TEST(test_a_silent_upstream_holds_nobody_up)
 }
 END_TEST
 
+/* The last try is the last one, however quickly those before it failed. */
+START_TEST(test_no_more_tries_than_three)
+{
+    uint8_t q[512];
+    is_amid_dead = true;
+    start(say_nothing, NULL, 0);
+    is_amid_dead = false;
+    int fd = client_to(0);
+    say_udp(fd, q, query(q, 7, "n.test"));
+    ck_assert_int_gt(hear(fd, 12), 0);
+    ck_assert_uint_eq(rcode(), DNS_SERVFAIL);
+    ck_assert_int_ge(peer.asked_udp, 1);
+    close(fd);
+    stop();
+}
+END_TEST
+
 START_TEST(test_servfail_when_nobody_answers)
 {
     uint8_t q[512];
@@ -582,6 +606,7 @@ int main(void)
     tcase_add_test(tc, test_answers_after_the_client_has_gone);
     tcase_add_test(tc, test_silence_ends_a_connection);
     tcase_add_test(tc, test_a_silent_upstream_holds_nobody_up);
+    tcase_add_test(tc, test_no_more_tries_than_three);
     tcase_add_test(tc, test_servfail_when_nobody_answers);
     tcase_add_test(tc, test_an_answer_is_kept_for_all_but_a_subnet);
     tcase_add_test(tc, test_one_answer_for_all);
