@@ -40,6 +40,12 @@ const char *counters_format(const struct tungo *t, char *buf, size_t cap)
     put(&l, " loops %" PRIu64, t->stats.loops);
     put(&l, "; TCP: flows %zu, all %" PRIu64 ", refused %" PRIu64, t->net->table.n, tcp->flows,
         tcp->refused);
+    if (tcp->evicted)
+        put(&l, ", gone for others %" PRIu64, tcp->evicted);
+    if (tcp->crowded)
+        put(&l, ", one client's too many %" PRIu64, tcp->crowded);
+    if (tcp->resets_held)
+        put(&l, ", resets held back %" PRIu64, tcp->resets_held);
     if (tcp->cut)
         put(&l, ", not taken for memory %" PRIu64, tcp->cut);
     if (tcp->notes)

@@ -36,6 +36,8 @@ struct tungo_flow *flow_new(struct netstack *ns, const struct flow_key *key)
     list_init(&f->in_acks);
     list_init(&f->in_wheel);
     flowtab_add(&ns->table, &f->entry);
+    list_init(&f->of_source);
+    list_append(&f->source->by_use, &f->of_source);
     f->in_table = true;
     ns->stats.flows++;
     return f;
@@ -64,7 +66,15 @@ static void leave_table(struct tungo_flow *f)
 {
     if (f->in_table)
         flowtab_remove(&f->ns->table, &f->entry);
+    list_remove(&f->of_source);
     f->in_table = false;
+}
+
+void flow_used(struct tungo_flow *f)
+{
+    flowtab_used(&f->ns->table, &f->entry);
+    list_remove(&f->of_source);
+    list_append(&f->source->by_use, &f->of_source);
 }
 
 void flow_end(struct tungo_flow *f)

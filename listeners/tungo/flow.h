@@ -46,6 +46,7 @@ struct tungo_flow {
     struct tcp_pcb *pcb;    /* NULL: not yet, or gone */
     struct netlayer *layer; /* NULL: not yet, or closed by its owner */
     struct source *source;  /* on whose account its memory is */
+    struct list of_source;  /* while in_table, in the order of use */
     struct recvq rx;
     struct sendq tx;
     struct inwindow window;  /* offered to the client, while it has a pcb */
@@ -81,6 +82,8 @@ struct addr flow_client(const struct tungo_flow *f);
 struct addr flow_target(const struct tungo_flow *f);
 /* After anything that may have ended one of its holders. f may be FLOW_DEAD afterwards. */
 void flow_settle(struct tungo_flow *f);
+/* A packet of it came: it is the last that has to go. */
+void flow_used(struct tungo_flow *f);
 /* Out of all lists, queues emptied, memory at the end of the turn. */
 void flow_end(struct tungo_flow *f);
 /* The client vanished, or we need the room: RST, and the layer learns `why`. */

@@ -238,7 +238,7 @@ bool icmp_note_parse(const struct packet *p, struct icmp_note *ret_note)
 
 void icmp_init(struct icmp *ic, struct tungo *t)
 {
-    *ic = (struct icmp){.tokens = ICMP_BURST};
+    *ic = (struct icmp){.bucket = {.tokens = ICMP_BURST}};
     packet_out_init(&ic->out, t);
 }
 
@@ -255,19 +255,14 @@ bool icmp_packet(struct icmp *ic, struct packet *p)
     return true;
 }
 
-static bool take_token(struct icmp *ic, uint64_t now_ms)
+static void send_error(struct icmp *ic, const uint8_t *buf, size_t len, uint64_t now_ms)
 {
-    uint64_t passed = now_ms - ic->refilled_ms;
-    uint64_t fresh = passed < 1000 ? passed * ICMP_PER_SECOND / 1000 : ICMP_BURST;
-
-    if (fresh > 0) {
-        ic->refilled_ms = now_ms;
-        ic->tokens = ic->tokens + fresh < ICMP_BURST ? ic->tokens + (uint32_t)fresh : ICMP_BURST;
+    if (!bucket_take(&ic->bucket, ICMP_BURST, ICMP_PER_SECOND, now_ms)) {
+        ic->limited++;
+        return;
     }
-    if (ic->tokens == 0)
-        return false;
-    ic->tokens--;
-    return true;
+    ic->errors++;
+    (void)packet_out_write(&ic->out, buf, len, NULL, 0, 0); /* never above 1,280 bytes */
 }
 
 void icmp_refuse(struct icmp *ic, const uint8_t *ip, size_t n, enum rc why, uint64_t now_ms)
@@ -275,12 +270,6 @@ void icmp_refuse(struct icmp *ic, const uint8_t *ip, size_t n, enum rc why, uint
     uint8_t buf[ICMP_ERROR_BYTES];
     size_t len;
 
-    if (!icmp_error_build(buf, ip, n, why, &len))
-        return;
-    if (!take_token(ic, now_ms)) {
-        ic->limited++;
-        return;
-    }
-    ic->errors++;
-    (void)packet_out_write(&ic->out, buf, len, NULL, 0, 0); /* never above 1,280 bytes */
+    if (icmp_error_build(buf, ip, n, why, &len))
+        send_error(ic, buf, len, now_ms);
 }

@@ -11,6 +11,7 @@
 
 #include "core/addr.h"
 #include "core/rc.h"
+#include "listeners/tungo/bucket.h"
 #include "listeners/tungo/packet_out.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,8 +51,7 @@ bool icmp_note_parse(const struct packet *p, struct icmp_note *ret_note);
 /* --- with state: the limiter, and the way out. Owner: the listener. */
 struct icmp {
     struct packet_out out;
-    uint64_t refilled_ms;
-    uint32_t tokens;
+    struct bucket bucket;
     bool block; /* `icmp: block`: no echo answers (errors go out all the same) */
     uint64_t echoes, errors, limited;
 };

@@ -9,6 +9,7 @@
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netlayer.h"
 #include "listeners/tungo/offload.h"
+#include "listeners/tungo/room.h"
 #include "listeners/tungo/rxbuf.h"
 #include "lwip/init.h"
 #include "lwip/ip.h"
@@ -273,11 +274,19 @@ static void stray(struct netstack *ns, const struct packet *p, struct rxbuf *b)
     struct pbuf *q;
 
     ns->stats.strays++;
-    if ((p->tcp_flags & TCPFLAG_RST) || !(q = rxbuf_to_pbuf(b, p->ip, p->bytes, NULL))) {
-        if (p->tcp_flags & TCPFLAG_RST)
-            rxbuf_free(b);
+    if (p->tcp_flags & TCPFLAG_RST) {
+        rxbuf_free(b);
         return;
     }
+    if (!bucket_take(&ns->resets, NETSTACK_RESETS_BURST, NETSTACK_RESETS_PER_SECOND,
+                     loop_now_ms(ns->loop))) {
+        ns->stats.resets_held++; /* a flood, or all clients after a restart: they come again */
+        rxbuf_free(b);
+        return;
+    }
+    q = rxbuf_to_pbuf(b, p->ip, p->bytes, NULL);
+    if (!q)
+        return;
     netstack_mount(ns, NULL);
     netpcb_listener()->local_port = 0;
     enter_tcp(ns, q, p->l4);
@@ -374,7 +383,7 @@ static void feed(struct tungo_flow *f, struct packet *p, struct rxbuf *b)
     bool gap;
 
     if (now - f->heard_ms >= USED_STEP_MS)
-        flowtab_used(&ns->table, &f->entry);
+        flow_used(f);
     f->heard_ms = now;
     f->probes = 0;
     if (too_many_ooseq(f, p) || breaks_the_window(f->pcb, p)) {
@@ -450,11 +459,8 @@ void netstack_packet(struct netstack *ns, struct packet *p, struct rxbuf *b)
         stray(ns, p, b);
         return;
     }
-    if (ns->table.n >= ns->flows_max) {
-        ns->stats.evicted++;
-        flow_kill(LIST_OWNER(ns->table.oldest, struct tungo_flow, entry), RC_LIMIT);
-    }
-    parking_add(ns, p);
+    if (room_for_flow(ns, &p->src))
+        parking_add(ns, p);
     rxbuf_free(b);
 }
 

@@ -14,6 +14,7 @@
 
 #include "core/list.h"
 #include "listeners/tungo/blocks.h"
+#include "listeners/tungo/bucket.h"
 #include "listeners/tungo/flow.h"
 #include "listeners/tungo/idle.h"
 #include "listeners/tungo/outflow.h"
@@ -28,10 +29,12 @@ struct rxbuf;
 struct tungo;
 
 enum {
-    NETSTACK_FLOWS_MAX = 65536,      /* past it the flow unused for longest goes */
+    NETSTACK_FLOWS_MAX = 65536,      /* of all clients (room.h) */
     NETSTACK_BLOCKS_MAX = 4096,      /* 272 MiB of packets and bytes under way */
     NETSTACK_HELD_BYTES = 256 << 20, /* by all flows, both ways (source.h) */
     NETSTACK_POOR_BYTES = 16384,     /* a flow that holds less of what came is poor */
+    NETSTACK_RESETS_BURST = 1000,    /* for segments that belong to no flow */
+    NETSTACK_RESETS_PER_SECOND = 2000,
     NETSTACK_TICK_MS = 50, /* acknowledgements put off; every second one is lwIP's slow timer */
     NETSTACK_WINDOW_BYTES = 1 << 20,
     NETSTACK_BUFFER_MAX = 4 << 20, /* of either direction of a flow */
@@ -39,7 +42,9 @@ enum {
 
 struct netstack_stats {
     uint64_t flows, refused, evicted, resets, strays, keepalive_ends, no_memory, dropped_ooseq;
-    uint64_t cut;     /* segments whose bytes were not taken: the source holds too much */
+    uint64_t crowded;     /* SYNs dropped: their client has enough flows already (room.h) */
+    uint64_t resets_held; /* segments of nobody's flow that were too many for an answer each */
+    uint64_t cut;         /* segments whose bytes were not taken: the source holds too much */
     uint64_t notes;   /* ICMP errors about packets that we can't have sent, or that can't be true */
     uint64_t asserts; /* of lwIP that did not hold and cost only their flow */
 };
@@ -65,7 +70,8 @@ struct netstack {
     bool send_grows;   /* nobody has set send_bytes: more of them on long ways */
     bool window_grows; /* the same for window_bytes: fewer at first, too */
     size_t flows_max;
-    bool distrusted; /* an assertion failed for the mounted flow: it is reset */
+    struct bucket resets; /* for segments of nobody's flow */
+    bool distrusted;      /* an assertion failed for the mounted flow: it is reset */
     struct netstack_stats stats;
 };
 

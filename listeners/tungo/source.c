@@ -28,27 +28,47 @@ void sources_done(struct sources *all)
     flowtab_done(&all->table);
 }
 
-struct source *source_get(struct sources *all, const struct addr *client)
+static struct flow_key key_of(const struct addr *client)
 {
     const struct addr nowhere = {.family = client->family};
     struct addr host = *client;
-    struct flow_key key;
-    struct flowtab_entry *e;
-    struct source *s;
 
     host.port = 0;
     if (host.family == AF_INET6)
         memset(host.ip + 8, 0, 8); /* whoever has one of its addresses has all */
-    key = flow_key_of(&host, &nowhere);
-    e = flowtab_find(&all->table, &key);
-    s = e ? LIST_OWNER(e, struct source, entry) : calloc(1, sizeof *s);
-    if (s && !e) {
+    return flow_key_of(&host, &nowhere);
+}
+
+static struct source *find(const struct sources *all, const struct flow_key *key)
+{
+    struct flowtab_entry *e = flowtab_find(&all->table, key);
+
+    return e ? LIST_OWNER(e, struct source, entry) : NULL;
+}
+
+struct source *source_find(const struct sources *all, const struct addr *client)
+{
+    struct flow_key key = key_of(client);
+
+    return find(all, &key);
+}
+
+struct source *source_get(struct sources *all, const struct addr *client)
+{
+    struct flow_key key = key_of(client);
+    struct source *s = find(all, &key);
+
+    if (!s) {
+        s = calloc(1, sizeof *s);
+        if (!s)
+            return NULL;
         s->all = all;
         s->entry.key = key;
+        list_init(&s->by_use);
+        list_init(&s->parked);
         flowtab_add(&all->table, &s->entry);
     }
-    if (s)
-        s->flows++;
+    s->flows++;
     return s;
 }
 

@@ -14,6 +14,7 @@
 #ifndef LISTENERS_TUNGO_SOURCE_H
 #define LISTENERS_TUNGO_SOURCE_H
 
+#include "core/list.h"
 #include "listeners/tungo/flowtab.h"
 
 struct pbuf;
@@ -26,7 +27,9 @@ struct sources {
 struct source {
     struct flowtab_entry entry;
     struct sources *all;
-    size_t flows, held;
+    size_t flows, held, n_parked;
+    struct list by_use; /* its flows in the table (tungo_flow.of_source), see room.h */
+    struct list parked; /* its parked SYNs (parked.of_source), the longest parked first */
 };
 
 bool sources_init(struct sources *all, size_t cap); /* false: no memory */
@@ -34,7 +37,8 @@ void sources_done(struct sources *all);             /* every source must be gone
 
 /* One flow more of this client. NULL: no memory. */
 struct source *source_get(struct sources *all, const struct addr *client);
-void source_put(struct source *s); /* one less */
+struct source *source_find(const struct sources *all, const struct addr *client); /* NULL: none */
+void source_put(struct source *s);                                                /* one less */
 
 /* May n bytes more be held? poor: for a flow that holds next to nothing. */
 bool source_may(const struct source *s, size_t n, bool poor);

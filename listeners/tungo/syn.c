@@ -6,6 +6,7 @@
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netlayer.h"
 #include "listeners/tungo/netstack.h"
+#include "listeners/tungo/room.h"
 #include <stdlib.h>
 
 /* --- the lot */
@@ -38,6 +39,8 @@ static struct parked *unpark(struct tungo_flow *f)
     struct parking *lot = &f->ns->parking;
 
     list_remove(&k->in_lot);
+    list_remove(&k->of_source);
+    f->source->n_parked--;
     if (--lot->n == 0)
         timer_stop(&lot->deadline);
     f->parked = NULL;
@@ -117,14 +120,16 @@ void parking_add(struct netstack *ns, const struct packet *p)
         free(k); /* the client asks again */
         return;
     }
-    if (lot->n >= PARKED_MAX)
-        parking_gone(longest_parked(ns));
+    room_for_parked(ns, f->source);
     k->flow = f;
     k->client = p->src;
     k->target = p->dst;
     k->due_ms = loop_now_ms(ns->loop) + lot->wait_ms;
     f->parked = k;
     list_append(&lot->lot, &k->in_lot);
+    list_init(&k->of_source);
+    list_append(&f->source->parked, &k->of_source);
+    f->source->n_parked++;
     if (lot->n++ == 0)
         arm(ns);
     t->events.on_flow(t->events.arg, f);

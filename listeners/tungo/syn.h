@@ -2,7 +2,7 @@
  *
  * A parked flow is a stored packet and a table entry: lwIP has not seen it. The handler ends it
  * with tungo_flow_accept() or tungo_flow_refuse() (tungo.h; both are here); the client's reset, the
- * deadline, or the cap (the one parked longest goes) end it too. Retransmitted SYNs are swallowed.
+ * deadline, or the cap (room.h) end it too. Retransmitted SYNs are swallowed.
  */
 #ifndef LISTENERS_TUNGO_SYN_H
 #define LISTENERS_TUNGO_SYN_H
@@ -22,7 +22,7 @@ enum {
 };
 
 struct parked {
-    struct list in_lot;
+    struct list in_lot, of_source;
     struct tungo_flow *flow;
     struct addr client, target;
     void *user;

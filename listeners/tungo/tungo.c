@@ -9,12 +9,14 @@
 #include "listeners/tungo/fragment.h"
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netstack.h"
+#include "listeners/tungo/room.h"
 #include "listeners/tungo/rxbuf.h"
 #include "listeners/tungo/udp.h"
 #include "listeners/types.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { REOPEN_MS = 1000 };
 
@@ -231,12 +233,16 @@ static enum rc make_parts(struct tungo *t, struct diag *diag)
         .n_own = t->options->net.n,
     };
 
+    struct rlimit files;
+
     icmp_init(&t->icmp, t);
     t->icmp.block = t->options->icmp == ICMP_BLOCK;
     if (t->options->icmp == ICMP_FORWARD)
         t->echo = echo_new(t->loop, t, &t->icmp);
     t->net = netstack_new(t->loop, t);
     if (t->net) {
+        if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+            t->net->flows_max = room_flows_max((size_t)files.rlim_cur);
         t->net->outflows.off = t->options->congestion > CONGESTION_CUBIC;
         if (!t->net->outflows.off)
             t->net->outflows.kind = (enum congestion_kind)t->options->congestion;

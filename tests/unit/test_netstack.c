@@ -1,4 +1,5 @@
 /* Flows on lwIP, segment by segment: parking, bytes both ways, sizes, windows. */
+#include "listeners/tungo/room.h"
 #include "tests/unit/tungoflow.h"
 
 /* --- parking */
@@ -77,12 +78,15 @@ START_TEST(test_parking_has_a_cap_and_a_deadline)
 {
     for (unsigned i = 0; i < PARKED_MAX + 5; i++) {
         c = client_new("8.8.8.8", (uint16_t)(10000 + i));
+        c.src.ip[3] = (uint8_t)(i % 128); /* one alone gets less: test_tungo_room.c */
         send_syn(&c, 1380, 7);
     }
-    ck_assert_uint_eq(n_gone, 5);
-    ck_assert_uint_eq(ns->parking.n, PARKED_MAX);
+    ck_assert_uint_le(ns->parking.n, PARKED_MAX);
+    ck_assert_uint_ge(ns->parking.n, PARKED_MAX - PARKED_MAX / ROOM_RESERVE_PART);
+    ck_assert_uint_eq(n_gone, PARKED_MAX + 5 - ns->parking.n);
+    unsigned gone = n_gone;
     pass(PARKED_MS - 1000);
-    ck_assert_uint_eq(n_gone, 5);
+    ck_assert_uint_eq(n_gone, gone);
     pass(2000);
     ck_assert_uint_eq(ns->parking.n, 0);
     ck_assert_uint_eq(ns->table.n, 0);

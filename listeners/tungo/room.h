@@ -1,0 +1,34 @@
+/* listeners/tungo/room.h - who may have one more flow when there are many, and who must go for it.
+ *
+ * Flows are descriptors, parked SYNs are dials: both have a cap that all clients share. While more
+ * than an eighth of it is free everybody may have more. From then on a client (source.h) may have
+ * as many as are free; one that has more makes room by itself: the flow it did not use for longest
+ * goes, if that was silent for a while, else its new SYN is dropped and comes again. So a client
+ * that opens thousands takes nothing from those that have few, and the next one finds room.
+ *
+ * Owner: the netstack. No state of its own.
+ */
+#ifndef LISTENERS_TUNGO_ROOM_H
+#define LISTENERS_TUNGO_ROOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct addr;
+struct netstack;
+struct source;
+
+enum {
+    ROOM_RESERVE_PART = 8,  /* this part of a cap is for those who have little */
+    ROOM_SILENT_MS = 3000,  /* a flow that may go for another one of the same client */
+    ROOM_FLOWS_LEAST = 256, /* whatever the limit of descriptors is */
+};
+
+/* Before a flow of this client is made. false: its SYN is to be dropped (counted). */
+bool room_for_flow(struct netstack *ns, const struct addr *client);
+/* Before one more of its SYNs is parked: somebody else's, or one of its own, goes. */
+void room_for_parked(struct netstack *ns, const struct source *s);
+/* What the limit of descriptors allows: an eighth is for nodes, names, datagrams. */
+size_t room_flows_max(size_t descriptors);
+
+#endif
