@@ -13,6 +13,7 @@ enum {
     TYPE4_PARAMETER = 12,
     TYPE6_UNREACHABLE = 1,
     TYPE6_TOO_BIG = 2,
+    TYPE6_TIME_EXCEEDED = 3,
     TYPE6_LAST_ERROR = 127,
     TYPE6_ECHO = 128,
     TYPE6_ECHO_REPLY = 129,
@@ -94,8 +95,9 @@ static bool may_complain(const uint8_t *ip, size_t n)
     return true;
 }
 
-static bool build(uint8_t *buf, const uint8_t *ip, size_t n, uint8_t type, uint8_t code,
-                  uint32_t word, size_t *ret_n)
+/* from NULL: in the name of the packet's destination. */
+static bool build_from(uint8_t *buf, const struct addr *from, const uint8_t *ip, size_t n,
+                       uint8_t type, uint8_t code, uint32_t word, size_t *ret_n)
 {
     if (n < IP4_HEADER_BYTES || (packet_version(ip) != 4 && packet_version(ip) != 6))
         return false;
@@ -106,7 +108,7 @@ static bool build(uint8_t *buf, const uint8_t *ip, size_t n, uint8_t type, uint8
     size_t room = v6 ? ICMP_ERROR_BYTES - header - ICMP_HEADER_BYTES : QUOTE4_MAX;
     size_t quote = n < room ? n : room;
     struct addr src = packet_src(ip), dst = packet_dst(ip);
-    struct ip_fields f = {.src = &dst,
+    struct ip_fields f = {.src = from ? from : &dst,
                           .dst = &src,
                           .proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
                           .tos = v6 ? 0 : 0xc0};
@@ -120,6 +122,12 @@ static bool build(uint8_t *buf, const uint8_t *ip, size_t n, uint8_t type, uint8
     *ret_n = header + ICMP_HEADER_BYTES + quote;
     cksum_l4_put(buf, header, *ret_n, f.proto);
     return true;
+}
+
+static bool build(uint8_t *buf, const uint8_t *ip, size_t n, uint8_t type, uint8_t code,
+                  uint32_t word, size_t *ret_n)
+{
+    return build_from(buf, NULL, ip, n, type, code, word, ret_n);
 }
 
 static uint8_t code4(enum rc why)
@@ -170,6 +178,16 @@ bool icmp_too_big_build(uint8_t buf[static ICMP_ERROR_BYTES], const uint8_t *ip,
     if (packet_version(ip) == 6)
         return build(buf, ip, n, TYPE6_TOO_BIG, 0, mtu, ret_n);
     return build(buf, ip, n, TYPE4_UNREACHABLE, CODE4_TOO_BIG, mtu & 0xffff, ret_n);
+}
+
+bool icmp_expired_build(uint8_t buf[static ICMP_ERROR_BYTES], const uint8_t *ip, size_t n,
+                        const struct addr *from, size_t *ret_n)
+{
+    if (n == 0)
+        return false;
+    return build_from(buf, from, ip, n,
+                      packet_version(ip) == 6 ? TYPE6_TIME_EXCEEDED : TYPE4_TIME_EXCEEDED, 0, 0,
+                      ret_n);
 }
 
 /* --- errors of clients */
@@ -263,6 +281,40 @@ static void send_error(struct icmp *ic, const uint8_t *buf, size_t len, uint64_t
     }
     ic->errors++;
     (void)packet_out_write(&ic->out, buf, len, NULL, 0, 0); /* never above 1,280 bytes */
+}
+
+bool icmp_neighbour(const struct cidr *own, size_t n, uint8_t family, struct addr *ret_a)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned bits = family == AF_INET6 ? 128 : 32, left = bits - own[i].bits;
+        struct addr a = own[i].net;
+        uint8_t *last = &a.ip[bits / 8 - 1], host;
+
+        if (a.family != family || own[i].bits >= bits)
+            continue;
+        *last ^= left < 2 ? 1 : 3;
+        host = left < 8 ? (uint8_t)((1u << left) - 1) : 0xff;
+        /* neither the network's own address nor, as far as the last byte tells, everybody's */
+        if (left >= 2 && ((*last & host) == 0 || (*last & host) == host))
+            *last ^= 1;
+        *ret_a = a;
+        return true;
+    }
+    return false;
+}
+
+void icmp_expired(struct icmp *ic, const uint8_t *ip, size_t n, const struct addr *from,
+                  uint64_t now_ms)
+{
+    uint8_t buf[ICMP_ERROR_BYTES];
+    struct addr own;
+    size_t len;
+
+    if (!from &&
+        icmp_neighbour(ic->own, ic->n_own, packet_version(ip) == 6 ? AF_INET6 : AF_INET, &own))
+        from = &own;
+    if (icmp_expired_build(buf, ip, n, from, &len))
+        send_error(ic, buf, len, now_ms);
 }
 
 void icmp_refuse(struct icmp *ic, const uint8_t *ip, size_t n, enum rc why, uint64_t now_ms)

@@ -38,6 +38,13 @@ bool icmp_error_build(uint8_t buf[static ICMP_ERROR_BYTES], const uint8_t *ip, s
 bool icmp_too_big_build(uint8_t buf[static ICMP_ERROR_BYTES], const uint8_t *ip, size_t n,
                         uint32_t mtu, size_t *ret_n);
 
+/* Time exceeded on the way, told by `from` (NULL: in the name of the destination). */
+bool icmp_expired_build(uint8_t buf[static ICMP_ERROR_BYTES], const uint8_t *ip, size_t n,
+                        const struct addr *from, size_t *ret_n);
+/* Who we are as a hop of a route: an address of the device's subnet that is not its own, because a
+ * host takes nothing from outside under its own address. false: none of that family. */
+bool icmp_neighbour(const struct cidr *own, size_t n, uint8_t family, struct addr *ret_a);
+
 /* What an ICMP error from a client says about a packet of ours. */
 struct icmp_note {
     enum { ICMP_NOTE_UNREACHABLE, ICMP_NOTE_TOO_BIG } kind;
@@ -52,6 +59,8 @@ bool icmp_note_parse(const struct packet *p, struct icmp_note *ret_note);
 struct icmp {
     struct packet_out out;
     struct bucket bucket;
+    const struct cidr *own; /* the device's addresses */
+    size_t n_own;
     bool block; /* `icmp: block`: no echo answers (errors go out all the same) */
     uint64_t echoes, errors, limited;
 };
@@ -59,6 +68,9 @@ void icmp_init(struct icmp *ic, struct tungo *t);
 /* A GATE_ICMP packet: answers an echo, in place. false: it was something else (see
  * icmp_note_parse). */
 bool icmp_packet(struct icmp *ic, struct packet *p);
+/* Tells the sender that the packet's hops were used up: here (from NULL), or at a router behind. */
+void icmp_expired(struct icmp *ic, const uint8_t *ip, size_t n, const struct addr *from,
+                  uint64_t now_ms);
 /* Tells the sender of ip (n bytes of it) that it goes nowhere. Nothing where that would be wrong or
  * too often. */
 void icmp_refuse(struct icmp *ic, const uint8_t *ip, size_t n, enum rc why, uint64_t now_ms);

@@ -20,11 +20,29 @@ static bool is_loop(struct tungo *t, const struct packet *p)
     return true;
 }
 
+/* Was this its last hop? Then it must not go further, and traceroute sees us. Segments of a flow
+ * that was let in are not asked. */
+static bool is_expired(struct tungo *t, struct packet *p)
+{
+    bool v6 = packet_version(p->ip) == 6;
+
+    if (p->ip[v6 ? IP6_AT_HOPS : IP4_AT_TTL] > 1)
+        return false;
+    if (p->proto != IPPROTO_ICMP && p->proto != IPPROTO_ICMPV6 && !p->gso_size)
+        packet_complete(p->ip, p->l4, p->bytes, p->proto);
+    icmp_expired(&t->icmp, p->ip, p->bytes, NULL, loop_now_ms(t->loop));
+    return true;
+}
+
 static void on_tcp(struct tungo *t, struct packet *p, struct rxbuf *b)
 {
     bool is_syn = (p->tcp_flags & (TCPFLAG_SYN | TCPFLAG_ACK)) == TCPFLAG_SYN;
 
     if (is_syn && !t->started) { /* nobody is there to handle it */
+        rxbuf_free(b);
+        return;
+    }
+    if (is_syn && is_expired(t, p)) {
         rxbuf_free(b);
         return;
     }
@@ -68,6 +86,8 @@ static void on_icmp(struct tungo *t, struct packet *p)
 {
     struct icmp_note note;
 
+    if (icmp_is_echo(p) && is_expired(t, p))
+        return;
     if (t->echo && icmp_is_echo(p)) {
         on_echo(t, p);
         return;
@@ -102,7 +122,7 @@ void inlet_packet(struct tungo *t, struct rxbuf *b, uint8_t *data, size_t n,
         on_tcp(t, &p, b);
         return;
     case GATE_UDP:
-        if (t->started)
+        if (t->started && !is_expired(t, &p))
             tungo_udp_packet(t->udp, &p);
         break;
     case GATE_ICMP:

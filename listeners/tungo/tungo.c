@@ -236,6 +236,8 @@ static enum rc make_parts(struct tungo *t, struct diag *diag)
     struct rlimit files;
 
     icmp_init(&t->icmp, t);
+    t->icmp.own = t->options->net.v;
+    t->icmp.n_own = t->options->net.n;
     t->icmp.block = t->options->icmp == ICMP_BLOCK;
     if (t->options->icmp == ICMP_FORWARD)
         t->echo = echo_new(t->loop, t, &t->icmp);

@@ -57,6 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         abort();
     if (icmp_too_big_build(error, copy, n, 1280, &len) && len > sizeof(error))
         abort();
+    if (icmp_expired_build(error, copy, n, NULL, &len) && (len > sizeof(error) || len < 28))
+        abort();
     if (packet_version(copy) == 4 && n >= 20 && (copy[0] & 15) * 4u <= n && (copy[0] & 15) > 4) {
         memset(copy + IP4_AT_SUM, 0, 2); /* the fuzzer can't guess it */
         uint16_t sum = (uint16_t)~cksum_fold(cksum_add(0, copy, (copy[0] & 15) * 4u));

@@ -212,12 +212,65 @@ START_TEST(test_errors_are_rate_limited)
 }
 END_TEST
 
+START_TEST(test_the_last_hop_is_told_by_a_neighbour)
+{
+    static const struct {
+        const char *own;
+        uint8_t bits;
+        const char *neighbour; /* NULL: there is none */
+    } v[] = {{"192.168.123.1", 24, "192.168.123.2"},
+             {"10.0.0.2", 30, "10.0.0.1"},
+             {"10.0.0.3", 24, "10.0.0.1"},
+             {"10.0.0.252", 24, "10.0.0.254"},
+             {"10.0.0.4", 31, "10.0.0.5"},
+             {"10.0.0.1", 32, NULL},
+             {"10.0.1.3", 16, "10.0.1.1"},
+             {"fd12:3::1", 64, "fd12:3::2"},
+             {"fd12:3::1", 128, NULL}};
+    uint8_t buf[200] = {0};
+    struct icmp ic;
+
+    for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+        struct cidr own = {.net = ip(v[i].own), .bits = v[i].bits};
+        struct addr want = ip(v[i].neighbour ? v[i].neighbour : v[i].own), got;
+        bool found = icmp_neighbour(&own, 1, own.net.family, &got);
+        ck_assert_int_eq(found, v[i].neighbour != NULL);
+        ck_assert(!found || addr_same_ip(&got, &want));
+        ck_assert(!icmp_neighbour(&own, 1, own.net.family == AF_INET ? AF_INET6 : AF_INET, &got));
+    }
+    struct cidr own = {.net = ip(_i ? "fd12:3::1" : "192.168.123.1"), .bits = _i ? 64 : 24};
+    struct addr from = ip(_i ? "fd12:3::2" : "192.168.123.2"),
+                dst = ip(_i ? "2001:db8::1" : "8.8.8.8");
+    size_t len = udp_packet(buf, _i, 40);
+    icmp_init(&ic, NULL);
+    ic.own = &own;
+    ic.n_own = 1;
+    icmp_expired(&ic, buf, len, NULL, 1);
+    size_t l4 = _i ? 40 : 20;
+    struct addr src = packet_src(out);
+    ck_assert(addr_same_ip(&src, &from));
+    ck_assert_uint_eq(out[l4], _i ? 3 : 11);
+    ck_assert_uint_eq(out[l4 + 1], 0);
+    ck_assert_mem_eq(out + l4 + 8, buf, len);
+    ck_assert(cksum_l4_ok(out, l4, out_n, _i ? IPPROTO_ICMPV6 : IPPROTO_ICMP));
+    ic.n_own = 0;
+    icmp_expired(&ic, buf, len, NULL, 1);
+    src = packet_src(out);
+    ck_assert(addr_same_ip(&src, &dst));
+    writes = 0;
+    struct packet p = make(buf, _i, _i ? 3 : 11, 0, 56); /* never about an error */
+    icmp_expired(&ic, p.ip, p.bytes, NULL, 1);
+    ck_assert_uint_eq(writes, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("icmp");
     TCase *t = tcase_create("both families");
 
     tcase_add_loop_test(t, test_echo_is_answered_for_any_address, 0, 2);
+    tcase_add_loop_test(t, test_the_last_hop_is_told_by_a_neighbour, 0, 2);
     tcase_add_test(t, test_echo_with_options_is_answered_without);
     tcase_add_loop_test(t, test_errors_quote_the_packet_and_are_parsed_back, 0, 2);
     tcase_add_loop_test(t, test_no_error_about_errors_fragments_and_groups, 0, 2);
