@@ -40,6 +40,11 @@ const char *counters_format(const struct tungo *t, char *buf, size_t cap)
     put(&l, " loops %" PRIu64, t->stats.loops);
     put(&l, "; TCP: flows %zu, all %" PRIu64 ", refused %" PRIu64, t->net->table.n, tcp->flows,
         tcp->refused);
+    if (t->net->outflows.stats.resends)
+        put(&l, ", sent again %" PRIu64 " packets of %" PRIu64 " bytes",
+            t->net->outflows.stats.resends, t->net->outflows.stats.resent_bytes);
+    if (t->net->outflows.stats.given_up)
+        put(&l, ", clients given up %" PRIu64, t->net->outflows.stats.given_up);
     if (tcp->evicted)
         put(&l, ", gone for others %" PRIu64, tcp->evicted);
     if (tcp->crowded)
