@@ -13,6 +13,7 @@
 #include "chain/dial.h"
 #include "chain/dns_dgram.h"
 #include "chain/hash.h"
+#include "chain/one_dgram.h"
 #include "core/dgram.h"
 #include "core/stream.h"
 #include <stdio.h>
@@ -55,10 +56,21 @@ static enum rc wrap_stream(struct dial *d)
     return diag_set(&d->diag, rc, "the flow for DNS: %s", rc_name(rc));
 }
 
+/* Who named a target hears that one only, also over a carrier that hears everybody. */
+static enum rc keep_to_target(struct dial *d)
+{
+    if ((d->dgram->flags & DGRAM_FIXED) != 0 || target_is_empty(&d->req.target))
+        return RC_OK;
+    d->dgram = one_dgram(d->dgram, &d->sent);
+    return d->dgram != NULL ? dgram_open(d->dgram) : RC_NOMEM;
+}
+
 void dial_finish(struct dial *d, enum rc rc)
 {
     if (rc == RC_OK && d->dns_tcp)
         rc = wrap_stream(d);
+    if (rc == RC_OK && d->dgram != NULL)
+        rc = keep_to_target(d);
     struct dial_result res = {.rc = rc, .direct = d->route.n == 0, .dns_tcp = d->dns_tcp};
     struct loop *loop = d->router->loop; /* the router may go in done() */
     struct stream *s = NULL;

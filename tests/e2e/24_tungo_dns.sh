@@ -21,7 +21,7 @@ wait_for "target" 10 test -e "$work/target.ready"
 wait_for "nameserver" 10 test -e "$work/ns.ready"
 ip -n "$S" route add unreachable 10.90.9.66
 net_mark
-start relay "$S" sh -c 'mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv" /etc/resolv.conf && shift && exec "$@"' sh "$work" "$CGOST" -L 'relay://:8421?bind=true'
+start relay "$S" sh -c 'mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv" /etc/resolv.conf && shift && exec "$@"' sh "$work" "$CGOST" -L 'relay://:8421?bind=true' -L 'socks5://:8422?udp=true'
 mine="$mine $pid"
 wait_for "relay" 10 listens "$S" 8421
 NODE="relay://$SERVER:8421"
@@ -120,6 +120,16 @@ same "fake: the same address" "198.18.0.1 fd00:f::1" "$(short @$NS named.test A)
 same "fake: a datagram, with a resolver" echoed "$(udp 198.18.0.2)"
 same "fake: the resolver was not asked before the chain" "" "$(asked)"
 dns_down fake2 "$fake"
+dns_up fake2s "$FAKE&udpTimeout=2s" -F "socks5://$SERVER:8422" # an association that could talk to anybody
+fake=$pid
+before=$(fds "$fake")
+same "fake: a datagram to a name by socks5" echoed "$(udp 198.18.0.2)"
+dns_down fake2s "$fake"
+dns_up fake2u "$FAKE&udpTimeout=2s" -F "socks5://$SERVER:8422?relay=udp"
+fake=$pid
+before=$(fds "$fake")
+same "fake: and by its standard association" echoed "$(udp fd00:f::2)"
+dns_down fake2u "$fake"
 check "explain: nor does it" sh -c "'$CGOST' explain -C '$here/configs/fake-client.yaml' tcp 198.18.0.9:443 --sni www.example.org >'$work/out' && grep -q '^result *chain: .*target www.example.org:443' '$work/out' && ! grep -q 'before the chain' '$work/out'"
 check "explain: a name that leaves directly" sh -c "'$CGOST' explain -C '$here/configs/fake-client.yaml' tcp 198.18.0.9:443 --sni www.example.com | grep '^result *direct'"
 sed -i 's/ hidden.test$/ hidden test/' "$work/state/pool"

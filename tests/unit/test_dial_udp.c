@@ -11,6 +11,7 @@ struct udp_echo {
     struct dgram *d;
     uint16_t port;
     int seen;
+    struct dgram *stranger; /* says something before each answer */
 };
 
 static void on_echo(struct dgram *d, unsigned ready, void *arg)
@@ -22,6 +23,8 @@ static void on_echo(struct dgram *d, unsigned ready, void *arg)
     (void)ready;
     while (dgram_recv(d, buf, sizeof buf, &n, &from) == RC_OK) {
         e->seen++;
+        if (e->stranger)
+            (void)dgram_send(e->stranger, &from, "spoof", 5);
         (void)dgram_send(d, &from, buf, n);
     }
 }
@@ -233,8 +236,8 @@ START_TEST(test_one_hop_of_each_kind)
         struct router *r = router_for(c);
         ck_assert_msg(dial_to(r, to, true) == RC_OK, "%s: %s", ends[i].connector->name,
                       got.res.diag.text);
-        ck_assert_int_eq((got.d->flags & DGRAM_FIXED) != 0, ends[i].fixed);
-        echo_dgrams(to);
+        ck_assert_uint_ne(got.d->flags & DGRAM_FIXED, 0);
+        echo_dgrams("192.0.2.1:1"); /* `to` is ignored */
         ck_assert_msg(dial_to(r, NULL, true) == RC_OK, "%s: %s", ends[i].connector->name,
                       got.res.diag.text);
         ck_assert_int_eq(got.d->flags & DGRAM_FIXED, 0);
@@ -276,6 +279,33 @@ START_TEST(test_two_hops)
         unserve(&second);
     }
     dgram_close(echo.d);
+    world_stop();
+}
+END_TEST
+
+/* An association hears everybody, who dialled a target only that one. */
+START_TEST(test_a_stranger_over_an_association_is_not_heard)
+{
+    struct udp_echo echo, stranger;
+    struct server proxy;
+    world_start();
+    udp_serve(&echo);
+    udp_serve(&stranger);
+    serve(&proxy, &handler_socks5);
+    struct chain *c = chain_new("out");
+    add_node(add_hop(c, "hop-0"), "node-0", "127.0.0.1", proxy.port, &dialer_tcp, &connector_socks5,
+             NULL);
+    struct router *r = router_for(c);
+    ck_assert_msg(dial_to(r, port_text("127.0.0.1", echo.port), true) == RC_OK, "%s",
+                  got.res.diag.text);
+    echo.stranger = stranger.d;
+    echo_dgrams("192.0.2.1:1");
+    ck_assert_uint_ge(got.d->strangers, 1);
+    router_free(r);
+    chain_unref(c);
+    unserve(&proxy);
+    dgram_close(echo.d);
+    dgram_close(stranger.d);
     world_stop();
 }
 END_TEST
@@ -590,6 +620,7 @@ int main(void)
     tcase_add_test(tc, test_empty_datagrams_for_a_name_are_capped_too);
     tcase_add_test(tc, test_one_hop_of_each_kind);
     tcase_add_test(tc, test_two_hops);
+    tcase_add_test(tc, test_a_stranger_over_an_association_is_not_heard);
     tcase_add_test(tc, test_socks5_association);
     tcase_add_test(tc, test_association_behind_a_hop_is_refused);
     tcase_add_test(tc, test_fall_back_to_the_standard_association);
