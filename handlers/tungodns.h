@@ -10,8 +10,8 @@
  * is passed on byte for byte: a VPN on port 53 works. TCP to port 53 is taken with dns.fake and
  * dns.hijack only.
  *
- * Owner: the tungo handler. Caps: 64 open questions a flow, 4,096 in all; those of the pool, the
- * map and the kept answers.
+ * Owner: the tungo handler. Caps: 64 open questions a flow, 4,096 in all, of which 512 are one
+ * client's once the half is in use; those of the pool, the map and the kept answers.
  */
 #ifndef HANDLERS_TUNGODNS_H
 #define HANDLERS_TUNGODNS_H

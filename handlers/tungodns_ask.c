@@ -10,12 +10,38 @@
 
 enum { KEEP_MAX_S = 86400 };
 
+/* Whoever has one address of an IPv6 net has all of them. */
+static bool same_client(const struct addr *a, const struct addr *b)
+{
+    return a->family == b->family && memcmp(a->ip, b->ip, a->family == AF_INET6 ? 8 : 4) == 0;
+}
+
+/* Once the half is in use nobody gets more than his share, so that others find room. */
+static bool has_its_share(const struct dnsflow *f)
+{
+    const struct list *flows = &f->dns->flows;
+    unsigned n = 0;
+
+    if (f->dns->n_asks < DNSASKS_MAX / 2)
+        return false;
+    for (const struct list *l = flows->next; l != flows; l = l->next) {
+        const struct dnsflow *other =
+            (const void *)((const char *)l - offsetof(struct dnsflow, link));
+        if (same_client(&other->client, &f->client))
+            n += other->n_asks;
+    }
+    return n >= DNSASKS_PER_CLIENT;
+}
+
 struct dnsask *dnsask_new(struct dnsflow *f, const struct dns_msg *msg, const uint8_t *query,
                           size_t query_n)
 {
     struct tungodns *d = f->dns;
+    bool full = has_its_share(f);
 
-    if (f->n_asks >= DNSASKS_PER_FLOW) {
+    if (full && f->n_asks == 0)
+        return NULL;
+    if (full || f->n_asks >= DNSASKS_PER_FLOW) {
         struct dnsask *oldest = LIST_OWNER(f->asks.next, struct dnsask, link);
         if (oldest->exchange)
             return NULL;

@@ -20,7 +20,7 @@
 #include "handlers/handler.h"
 #include "handlers/tungodns.h"
 
-enum { DNSASKS_PER_FLOW = 64, DNSASKS_MAX = 4096 };
+enum { DNSASKS_PER_FLOW = 64, DNSASKS_PER_CLIENT = 512, DNSASKS_MAX = 4096 };
 
 struct tungodns_stats {
     uint64_t fake, kept, hosts, asked, passed; /* questions, by where their answer comes from */

@@ -491,6 +491,34 @@ START_TEST(test_open_questions_are_capped)
 }
 END_TEST
 
+START_TEST(test_one_client_leaves_room_for_others)
+{
+    struct dgram *d[DNSASKS_MAX / DNSASKS_PER_FLOW];
+    const int flows = sizeof d / sizeof *d;
+    start(answer_nothing);
+    options.cache = true;
+    make(NULL, NULL);
+    for (int i = 0; i < flows; i++) {
+        client.port = (uint16_t)(40000 + i);
+        d[i] = flow();
+        for (uint16_t k = 0; k < DNSASKS_PER_FLOW; k++)
+            send_question(d[i], "name.example", DNS_A, k);
+    }
+    ck_assert_uint_le(dns->n_asks, DNSASKS_MAX / 2);
+    unsigned before = dns->n_asks;
+    client.ip[3] = 2;
+    struct dgram *other = flow();
+    for (uint16_t k = 0; k < DNSASKS_PER_FLOW; k++)
+        send_question(other, "name.example", DNS_A, k);
+    ck_assert_uint_eq(dns->n_asks, before + DNSASKS_PER_FLOW);
+    for (int i = 0; i < flows; i++)
+        dgram_close(d[i]);
+    dgram_close(other);
+    ck_assert_uint_eq(dns->n_asks, 0);
+    stop();
+}
+END_TEST
+
 START_TEST(test_the_end_finds_open_flows)
 {
     char text[64];
@@ -554,6 +582,7 @@ int main(void)
     tcase_add_test(t, test_silence_is_servfail);
     tcase_add_test(t, test_our_own_question_is_not_asked_again);
     tcase_add_test(t, test_open_questions_are_capped);
+    tcase_add_test(t, test_one_client_leaves_room_for_others);
     tcase_add_test(t, test_the_end_finds_open_flows);
     tcase_add_test(t, test_who_can_not_be_reached_is_told);
     suite_add_tcase(s, t);
