@@ -112,6 +112,10 @@ static const char *ignored_text(const struct cli *c, char *buf, size_t cap)
 
     if (!c->ignored)
         return NULL;
+    if (strchr(c->ignored, '@')) { /* a URL, perhaps with its password */
+        snprintf(buf, cap, "words behind the flags are ignored: is a -L or -F missing?");
+        return buf;
+    }
     nearest_init(&n, c->ignored);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         nearest_try(&n, commands[i].name);

@@ -134,6 +134,13 @@ static enum rc make_tls(struct nameserver *s, const char *hostname, struct diag 
     return rc;
 }
 
+/* Without what stands before an @: that may be a password. */
+static const char *without_user(const char *addr)
+{
+    const char *at = strrchr(addr, '@');
+    return at != NULL ? at + 1 : addr;
+}
+
 static enum rc parse(struct nameserver *s, const struct nameserver_cfg *cfg, struct diag *diag)
 {
     const char *rest = strstr(cfg->addr, "://");
@@ -168,7 +175,7 @@ static enum rc parse(struct nameserver *s, const struct nameserver_cfg *cfg, str
         ok = ok && *p > ' ' && *p < 0x7f;
     if (!ok)
         return diag_set(diag, RC_INVALID, "nameserver \"%.80s\" is not [scheme://]host[:port]",
-                        cfg->addr);
+                        without_user(cfg->addr));
     return s->scheme == NAMESERVER_TLS || s->scheme == NAMESERVER_HTTPS
                ? make_tls(s, hostname, diag)
                : RC_OK;

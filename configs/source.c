@@ -155,6 +155,8 @@ enum rc source_read(struct tree *t, struct problems *p, const char *text, struct
         *ret_strict = true;
         return json_parse(&src, trimmed, len, ret_v);
     }
+    if (trimmed[0] == '{') /* its text may hold passwords: it is not told */
+        return fatal(p, "-C {...}", "it does not end with }", NULL);
     if (is_web_url(trimmed))
         return fatal(p, "-C", "a configuration from the web is not supported yet", NULL);
     return read_file(t, p, trimmed, ret_v);
