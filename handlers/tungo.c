@@ -176,8 +176,8 @@ static void tungo_handler_done(struct handler *handler)
                 tungo_udp_ready(h->setup.tungo, ud, NULL, RC_CANCELED);
             }
         }
-        if (c->splice)
-            splice_free(c->splice);
+        splice_free(c->splice);
+        c->splice = NULL; /* a request for another host may be under way in this turn */
         tun_conn_free(c);
     }
     tungo_set_loop_guard(h->setup.tungo, NULL, NULL);
