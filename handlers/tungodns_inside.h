@@ -42,6 +42,7 @@ struct tungodns {
     size_t n_unreal;         /* ranges of the pool that are in chain/unreal.h */
     struct list flows;
     unsigned n_asks, n_exchanges; /* of them, asked by us */
+    size_t held_bytes;            /* of questions whose way is dialled */
     struct tungodns_stats stats;
     bool told_of_loop; /* a question of ours came back in */
     bool told_dns_tcp;

@@ -19,6 +19,8 @@ enum {
     TURN_MAX = 32, /* datagrams that are read from a way in one turn */
     WAITING_MAX = 64,
     WAITING_MAX_BYTES = 256 * 1024, /* in a queue */
+    HELD_MAX_BYTES = 64 * 1024,     /* for one way that is dialled */
+    HELD_ALL_MAX_BYTES = 8 << 20,   /* for those of all flows */
     ROUTE_BYTES = 200
 };
 
@@ -55,9 +57,9 @@ struct dnsudp {
 
 /* ---------------------------------------------------------------- queues */
 
-static bool queue_put(struct queue *q, const uint8_t *data, size_t n)
+static bool queue_put(struct queue *q, const uint8_t *data, size_t n, size_t most)
 {
-    if (q->count == WAITING_MAX || q->bytes + n > WAITING_MAX_BYTES)
+    if (q->count == WAITING_MAX || q->bytes + n > most)
         return false;
     struct message *m = malloc(sizeof *m + n);
     if (!m)
@@ -101,17 +103,41 @@ static void say(struct dnsflow *f, const uint8_t *answer, size_t n)
 {
     struct dnsudp *u = LIST_OWNER(f, struct dnsudp, flow);
 
-    if (!queue_put(&u->down, answer, n))
+    if (!queue_put(&u->down, answer, n, WAITING_MAX_BYTES))
         u->dgram.dropped++;
     dgram_wake(&u->dgram);
 }
 
+/* For a way that is dialled: how long that takes is the far end's choice. */
+static bool hold(struct way *w, const uint8_t *data, size_t n)
+{
+    struct tungodns *d = w->owner->flow.dns;
+
+    if (d->held_bytes + sizeof(struct message) + n > HELD_ALL_MAX_BYTES ||
+        !queue_put(&w->held, data, n, HELD_MAX_BYTES))
+        return false;
+    d->held_bytes += sizeof(struct message) + n;
+    return true;
+}
+
+static struct message *take_held(struct way *w) /* as queue_take() */
+{
+    struct message *m = queue_take(&w->held);
+
+    if (m)
+        w->owner->flow.dns->held_bytes -= sizeof *m + m->n;
+    return m;
+}
+
 static void way_close(struct way *w)
 {
+    struct message *m;
+
     if (w->dial)
         dial_cancel(w->dial);
     dgram_close(w->dgram);
-    queue_clear(&w->held);
+    while ((m = take_held(w)) != NULL)
+        free(m);
     *w = (struct way){.owner = w->owner};
 }
 
@@ -175,7 +201,7 @@ static void on_way_open(struct dgram *d, unsigned ready, void *arg)
         way_close(w);
         return;
     }
-    while ((m = queue_take(&w->held)) != NULL) {
+    while ((m = take_held(w)) != NULL) {
         way_send(w, m->data, m->n);
         free(m);
     }
@@ -273,7 +299,7 @@ static void pass(struct dnsudp *u, const uint8_t *data, size_t n, const struct d
         way_send(w, data, n);
         return;
     }
-    if (!queue_put(&w->held, data, n))
+    if (!hold(w, data, n))
         u->dgram.dropped++;
     if (!w->dial && !w->dgram)
         way_dial(w, &seen);

@@ -519,6 +519,33 @@ START_TEST(test_one_client_leaves_room_for_others)
 }
 END_TEST
 
+START_TEST(test_what_waits_for_a_way_is_capped)
+{
+    static uint8_t data[1400];
+    start(answer_nothing);
+    options.cache = true;
+    make(NULL, NULL);
+    struct dgram *d = flow(), *e = flow();
+    for (int i = 0; i < 100; i++)
+        send_bytes(d, data, sizeof data); /* its way is dialled with the next turn */
+    ck_assert_uint_ge(dns->held_bytes, 46 * sizeof data);
+    ck_assert_uint_le(dns->held_bytes, 47 * (sizeof data + 64));
+    ck_assert_uint_eq(d->dropped, 54);
+    dgram_close(d);
+    ck_assert_uint_eq(dns->held_bytes, 0);
+    dns->held_bytes = 8 << 20; /* of other flows */
+    send_bytes(e, data, sizeof data);
+    ck_assert_uint_eq(e->dropped, 1);
+    dns->held_bytes = 0;
+    send_bytes(e, data, sizeof data);
+    pass_time(20);
+    ck_assert_uint_eq(dns->held_bytes, 0);
+    ck_assert_uint_eq(e->dropped, 1);
+    dgram_close(e);
+    stop();
+}
+END_TEST
+
 START_TEST(test_the_end_finds_open_flows)
 {
     char text[64];
@@ -583,6 +610,7 @@ int main(void)
     tcase_add_test(t, test_our_own_question_is_not_asked_again);
     tcase_add_test(t, test_open_questions_are_capped);
     tcase_add_test(t, test_one_client_leaves_room_for_others);
+    tcase_add_test(t, test_what_waits_for_a_way_is_capped);
     tcase_add_test(t, test_the_end_finds_open_flows);
     tcase_add_test(t, test_who_can_not_be_reached_is_told);
     suite_add_tcase(s, t);
