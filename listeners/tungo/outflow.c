@@ -81,6 +81,18 @@ static bool has_holes_to_send(const struct outflow *o)
     return o->recovery.holes.lost_bytes || o->recovery.probing;
 }
 
+/* As much of [seq, seq + len) as lwIP has, over the borders of its segments. */
+static uint32_t resend_all(struct tungo_flow *f, uint32_t seq, uint32_t len)
+{
+    uint32_t done = 0, n;
+
+    do {
+        n = resend(f, seq + done, len - done);
+        done += n;
+    } while (n && done < len);
+    return done;
+}
+
 static void send_again(struct outflow *o, uint64_t now_us)
 {
     struct tungo_flow *f = o->flow;
@@ -88,7 +100,7 @@ static void send_again(struct outflow *o, uint64_t now_us)
     uint32_t seq, len;
 
     while (has_holes_to_send(o) && recovery_next(&o->recovery, f->raised_mss, &seq, &len)) {
-        len = resend(f, seq, len);
+        len = resend_all(f, seq, len);
         recovery_resent(&o->recovery, seq, len, now_us);
         w->stats.resends++;
         w->stats.resent_bytes += len;
