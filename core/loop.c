@@ -5,7 +5,7 @@
  * the prepare phase (after timers, before the wait) and in the check phase (after the descriptors).
  * While jobs are left over, an idle handle keeps libuv from waiting.
  */
-#include "core/loop.h"
+#include "core/loop_in.h"
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -15,34 +15,9 @@
 #include <unistd.h>
 
 enum {
-    HOT_BATCH = 256,     /* epoll events taken in one go */
     JOBS_MORE = 16,      /* of the jobs posted during a phase run in it; the rest in the next one */
     TRIM_AFTER = 512,    /* so many objects freed: the allocator is asked to give pages back ... */
     TRIM_QUIET_MS = 1000 /* ... once it has been quiet for so long */
-};
-
-struct loop {
-    uv_loop_t uv;
-    uv_poll_t poll;       /* our epoll set; referenced only while hot descriptors are registered */
-    uv_timer_t clock;     /* armed for the first of our timers */
-    uv_prepare_t prepare; /* jobs after timers */
-    uv_check_t check;     /* jobs after descriptors */
-    uv_idle_t idle;       /* active while jobs are left */
-    int epfd;
-    unsigned hot_users;
-    struct hotfd **hot; /* by descriptor */
-    size_t hot_cap;
-    struct job jobs;     /* the ring's own place */
-    struct job later;    /* the same for jobs of the next turn */
-    struct timer **heap; /* min-heap by due_ms; timer->slot is the place + 1 */
-    uint32_t heap_n, heap_cap;
-    uint64_t clock_due;
-    bool firing; /* timers are being called */
-    struct deferred *dead;
-    uv_timer_t trim; /* unreferenced; running while freed >= TRIM_AFTER */
-    size_t freed, freed_seen;
-    struct hotfd *batch[HOT_BATCH]; /* being delivered; hotfd_remove() takes its own out */
-    int batch_n;
 };
 
 uv_loop_t *loop_uv(struct loop *loop)
@@ -319,108 +294,14 @@ void timer_stop(struct timer *timer)
         heap_place(loop, i, last);
 }
 
-/* ---------------------------------------------------------------- hot descriptors */
+/* ---------------------------------------------------------------- the loop itself */
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-    struct loop *loop = poll->data;
-    struct epoll_event ev[HOT_BATCH];
-    int n;
-
     (void)status;
     (void)events;
-    n = epoll_wait(loop->epfd, ev, HOT_BATCH, 0);
-    if (n <= 0)
-        return;
-    for (int i = 0; i < n; i++)
-        loop->batch[i] = loop->hot[ev[i].data.fd];
-    loop->batch_n = n;
-    for (int i = 0; i < n; i++) {
-        struct hotfd *h = loop->batch[i];
-        unsigned ready = 0;
-
-        if (!h)
-            continue; /* removed by one that came before it */
-        if (ev[i].events & EPOLLIN)
-            ready |= HOT_IN;
-        if (ev[i].events & EPOLLOUT)
-            ready |= HOT_OUT;
-        if (ev[i].events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
-            ready |= HOT_HUP;
-        if (ev[i].events & EPOLLERR)
-            ready |= HOT_ERR;
-        loop->batch[i] = NULL;
-        h->seen |= ready;
-        h->fn(h, ready);
-    }
-    loop->batch_n = 0;
+    hotfd_deliver(poll->data);
 }
-
-static bool hot_room(struct loop *loop, size_t fd)
-{
-    size_t cap = loop->hot_cap ? loop->hot_cap : 64;
-    struct hotfd **v;
-
-    if (fd < loop->hot_cap)
-        return true;
-    while (cap <= fd)
-        cap *= 2;
-    v = realloc(loop->hot, cap * sizeof(*v));
-    if (!v)
-        return false;
-    memset(v + loop->hot_cap, 0, (cap - loop->hot_cap) * sizeof(*v));
-    loop->hot = v;
-    loop->hot_cap = cap;
-    return true;
-}
-
-enum rc hotfd_add(struct loop *loop, struct hotfd *h, int fd, hotfd_fn *fn)
-{
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.fd = fd};
-
-    *h = (struct hotfd){.loop = loop, .fn = fn, .fd = -1};
-    if (!hot_room(loop, (size_t)fd))
-        return RC_NOMEM;
-    if (epoll_ctl(loop->epfd, EPOLL_CTL_ADD, fd, &ev))
-        return rc_from_errno(errno);
-    h->fd = fd;
-    loop->hot[fd] = h;
-    if (!loop->hot_users++)
-        uv_ref((uv_handle_t *)&loop->poll);
-    return RC_OK;
-}
-
-void hotfd_remove(struct hotfd *h)
-{
-    struct loop *loop = h->loop;
-
-    if (h->fd < 0)
-        return;
-    (void)epoll_ctl(loop->epfd, EPOLL_CTL_DEL, h->fd, NULL); /* it may be gone with a lost device */
-    if (loop->hot[h->fd] == h)
-        loop->hot[h->fd] = NULL;
-    h->fd = -1;
-    for (int i = 0; i < loop->batch_n; i++)
-        if (loop->batch[i] == h)
-            loop->batch[i] = NULL;
-    if (!--loop->hot_users)
-        uv_unref((uv_handle_t *)&loop->poll);
-}
-
-void hotfd_take(struct hotfd *to, struct hotfd *from, hotfd_fn *fn)
-{
-    struct loop *loop = from->loop;
-
-    BUG_ON(from->fd < 0);
-    *to = (struct hotfd){.loop = loop, .fn = fn, .fd = from->fd, .seen = from->seen};
-    loop->hot[to->fd] = to;
-    for (int i = 0; i < loop->batch_n; i++)
-        if (loop->batch[i] == from)
-            loop->batch[i] = to;
-    from->fd = -1;
-}
-
-/* ---------------------------------------------------------------- the loop itself */
 
 static void on_prepare(uv_prepare_t *prepare)
 {
