@@ -7,8 +7,8 @@
  * dns.fake answers A and AAAA from a pool, so that no such question leaves; dns.cache keeps answers
  * per server that was asked; dns.hijack asks the service's resolver whomever the client meant; with
  * dns.map a flow's name is known from the answer that its client was given. What is none of these
- * is passed on byte for byte: a VPN on port 53 works. TCP to port 53 is taken with dns.fake and
- * dns.hijack only.
+ * is passed on byte for byte: a VPN on port 53 works. A question whose answer dns.cache may keep
+ * for others goes with an id of ours. TCP to port 53 is taken with dns.fake and dns.hijack only.
  *
  * Owner: the tungo handler. Caps: 64 open questions a flow, 4,096 in all, of which 512 are one
  * client's once the half is in use; those of the pool, the map and the kept answers.

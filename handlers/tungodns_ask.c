@@ -50,7 +50,7 @@ struct dnsask *dnsask_new(struct dnsflow *f, const struct dns_msg *msg, const ui
     struct dnsask *a = d->n_asks < DNSASKS_MAX ? malloc(sizeof *a + query_n) : NULL;
     if (!a)
         return NULL;
-    *a = (struct dnsask){.flow = f, .msg = *msg, .n = query_n};
+    *a = (struct dnsask){.flow = f, .client_id = msg->id, .msg = *msg, .n = query_n};
     if (query_n > 0)
         memcpy(a->query, query, query_n);
     list_init(&a->link);
@@ -115,7 +115,7 @@ struct dnsask *dnsflow_passed(struct dnsflow *f, const struct dns_msg *m)
     return NULL;
 }
 
-void dnsflow_answer(struct dnsflow *f, const uint8_t *answer, size_t n)
+void dnsflow_answer(struct dnsflow *f, uint8_t *answer, size_t n)
 {
     struct dns_msg m;
 
@@ -127,6 +127,7 @@ void dnsflow_answer(struct dnsflow *f, const uint8_t *answer, size_t n)
         return;
     }
     dnsask_learn(a, answer, n, 0);
+    dns_set_id(answer, a->client_id);
     dnsask_end(a);
 }
 

@@ -72,8 +72,9 @@ struct dnsask {
     struct nameservers *list;
     int server;
     uint32_t bits;
-    bool keep;        /* the answer is the same for everybody */
-    size_t max_bytes; /* that the client takes */
+    bool keep;          /* the answer is the same for everybody */
+    size_t max_bytes;   /* that the client takes */
+    uint16_t client_id; /* msg has what it is asked with */
     struct dns_msg msg;
     size_t n;
     uint8_t query[];
@@ -88,8 +89,8 @@ void dnsflow_done(struct dnsflow *f); /* ends its questions without an answer */
 enum dnsfate { DNSFATE_TAKEN, DNSFATE_PASS };
 enum dnsfate dnsflow_question(struct dnsflow *f, const uint8_t *data, size_t n,
                               struct dnsask **ret_ask);
-/* An answer to what was passed on: remembered, if it is one. */
-void dnsflow_answer(struct dnsflow *f, const uint8_t *answer, size_t n);
+/* An answer to what was passed on: remembered, if it is one, and with its client's id. */
+void dnsflow_answer(struct dnsflow *f, uint8_t *answer, size_t n);
 
 /* The open question with this id and name that was passed on; NULL: nobody asked that. */
 struct dnsask *dnsflow_passed(struct dnsflow *f, const struct dns_msg *msg);

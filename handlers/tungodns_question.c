@@ -216,6 +216,9 @@ static enum dnsfate take_question(struct dnsflow *f, const uint8_t *data, size_t
     }
     if (!elsewhere && (a || !d->names_rule)) {
         d->stats.passed++;
+        /* Others are given its answer: who chose the id could forge that (RFC 5452 4.3). */
+        if (a && a->keep && d->answers)
+            loop_random(&a->msg.id, sizeof a->msg.id);
         *ret_ask = a;
         return DNSFATE_PASS;
     }

@@ -309,14 +309,21 @@ static void pass(struct dnsudp *u, const uint8_t *data, size_t n, const struct d
 
 static enum rc dns_send(struct dgram *d, const struct target *to, const void *data, size_t n)
 {
+    static uint8_t renamed[DGRAM_MAX_BYTES]; /* one loop a process */
     struct dnsudp *u = (struct dnsudp *)d;
     struct dnsask *a;
 
     (void)to;
     if (!u->flow.dns)
         return RC_CANCELED;
-    if (dnsflow_question(&u->flow, data, n, &a) == DNSFATE_PASS)
-        pass(u, data, n, a);
+    if (dnsflow_question(&u->flow, data, n, &a) != DNSFATE_PASS)
+        return RC_OK;
+    if (a && a->msg.id != a->client_id) {
+        memcpy(renamed, data, n);
+        dns_set_id(renamed, a->msg.id);
+        data = renamed;
+    }
+    pass(u, data, n, a);
     return RC_OK;
 }
 

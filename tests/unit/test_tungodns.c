@@ -491,6 +491,38 @@ START_TEST(test_open_questions_are_capped)
 }
 END_TEST
 
+static int asked_with_7;
+static void answer_and_count(struct dns_asker *to, const uint8_t *q, size_t n)
+{
+    asked_with_7 += q[0] == 0 && q[1] == 7;
+    answer_addr(to, q, n);
+}
+
+START_TEST(test_who_asks_for_all_does_not_choose_the_id)
+{
+    char name[32];
+    for (int cache = 0; cache < 2; cache++) {
+        start(answer_and_count);
+        options.map = true;
+        options.cache = cache == 1;
+        make(NULL, NULL);
+        struct dgram *d = flow();
+        asked_with_7 = 0;
+        for (int i = 0; i < 20; i++) {
+            (void)snprintf(name, sizeof(name), "n%d.example", i);
+            ck_assert_str_eq(ask(d, name, DNS_A, 7), "7 0 192.0.2.1");
+        }
+        ck_assert_int_eq(peer.asked_udp, 20);
+        if (options.cache)
+            ck_assert_int_lt(asked_with_7, 3); /* by chance */
+        else
+            ck_assert_int_eq(asked_with_7, 20); /* as they came */
+        dgram_close(d);
+        stop();
+    }
+}
+END_TEST
+
 START_TEST(test_one_client_leaves_room_for_others)
 {
     struct dgram *d[DNSASKS_MAX / DNSASKS_PER_FLOW];
@@ -609,6 +641,7 @@ int main(void)
     tcase_add_test(t, test_silence_is_servfail);
     tcase_add_test(t, test_our_own_question_is_not_asked_again);
     tcase_add_test(t, test_open_questions_are_capped);
+    tcase_add_test(t, test_who_asks_for_all_does_not_choose_the_id);
     tcase_add_test(t, test_one_client_leaves_room_for_others);
     tcase_add_test(t, test_what_waits_for_a_way_is_capped);
     tcase_add_test(t, test_the_end_finds_open_flows);
