@@ -2,7 +2,7 @@
 # tests/check.sh - everything a change must pass, one part after another; goes on after a failure and fails at the end.
 # CHECK_PARTS picks parts and their order; parts joined by "+" run at the same time. Each part's closing "N passed, N
 # failed" line is repeated at the end and the sum is the last line; a part that has none counts as one check.
-parts=${CHECK_PARTS:-format registry build clang plain unit unit-asan fuzz+chroot e2e e2e-asan}
+parts=${CHECK_PARTS:-format registry build clang plain unit unit-asan e2e+fuzz+chroot e2e-asan}
 logs=build/check
 mkdir -p "$logs" && rm -f "$logs"/*.log "$logs"/*.status "$logs/summary" "$logs/total"
 make="${MAKE:-make} --no-print-directory -j$(nproc)"
@@ -18,10 +18,10 @@ part() {
 			UNIT="test_tls test_tls_trust test_wss test_dial test_exchange" all unit ;;
 	unit) $make unit ;;
 	unit-asan) $make ASAN=1 unit ;;
-	fuzz) if command -v clang >/dev/null; then $make fuzz; else exit 77; fi ;;
+	fuzz) if command -v clang >/dev/null; then nice -n 19 $make fuzz; else exit 77; fi ;;
 	e2e) $make e2e ;;
 	e2e-asan) $make ASAN=1 e2e ;;
-	chroot) nice sh tests/e2e/chroot.sh ;;
+	chroot) nice -n 19 sh tests/e2e/chroot.sh ;;
 	*) echo "no such part" && exit 2 ;;
 	esac
 }
