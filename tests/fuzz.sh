@@ -13,7 +13,7 @@ seeds= && [ ! -d "tests/fuzz/seeds/$name" ] || seeds=tests/fuzz/seeds/$name
 dict= && [ ! -f "tests/fuzz/$name.dict" ] || dict=-dict=tests/fuzz/$name.dict
 seconds=$3
 case $name in sniff_* | dns | matcher) seconds=$((2 * seconds)) ;; esac
-if "$prog" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 $dict \
+if "$prog" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 -print_final_stats=1 $dict \
 	-artifact_prefix="$2/crash/$name-" "$2/corpus/$name" $seeds >"$prog.log" 2>&1; then
 	echo "fuzz_$name: $(sed -n "s/^stat::number_of_executed_units: *//p" "$prog.log") runs, 1 passed, 0 failed"
 else
