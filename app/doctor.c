@@ -12,8 +12,9 @@ enum { TEXT_MAX = 700 };
 static void (*const checks[])(struct doctor *d) = {
     doctor_check_driver,     doctor_check_rights,    doctor_check_default_routes,
     doctor_check_interfaces, doctor_check_rp_filter, doctor_check_forwarding,
-    doctor_check_mtu,        doctor_check_resolver,  doctor_check_resolvectl,
-    doctor_check_nodes,      doctor_check_loops,     doctor_check_fake,
+    doctor_check_clients,    doctor_check_mtu,       doctor_check_resolver,
+    doctor_check_resolvectl, doctor_check_nodes,     doctor_check_loops,
+    doctor_check_fake,
 };
 
 /* ---------------------------------------------------------------- findings */

@@ -3,7 +3,8 @@
  *
  * Nothing is changed and nothing of the configuration is opened: host facts are read, the kernel is
  * asked for routes, and each node is connected to as far as its own handshakes. doctor.c is the
- * command and the table of checks, doctor_host.c the machine, doctor_nodes.c the nodes.
+ * command and the table of checks, doctor_host.c the machine, doctor_lan.c those behind it,
+ * doctor_nodes.c the nodes.
  */
 #ifndef APP_DOCTOR_H
 #define APP_DOCTOR_H
@@ -54,6 +55,9 @@ void doctor_wrong(struct doctor *d, const char *check, const char *mend, const c
 const struct doctor_tun *doctor_loops(struct doctor *d, const struct sockopts *so,
                                       const struct addr *to);
 
+int doctor_rp_filter(const char *device); /* in force: 0 off, 1 strict, 2 loose */
+bool doctor_forwards(int family);
+
 /* May this service dial a target itself: no chain, or rules that end the route before the first
  * hop? */
 bool doctor_dials(const struct conf_service *s);
@@ -65,6 +69,7 @@ void doctor_check_default_routes(struct doctor *d);
 void doctor_check_interfaces(struct doctor *d);
 void doctor_check_rp_filter(struct doctor *d);
 void doctor_check_forwarding(struct doctor *d);
+void doctor_check_clients(struct doctor *d); /* doctor_lan.c */
 void doctor_check_mtu(struct doctor *d);
 /* doctor_names.c */
 void doctor_check_resolver(struct doctor *d);

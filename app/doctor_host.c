@@ -14,7 +14,9 @@
 
 enum { PATH_BYTES = 128, CHOICES_MAX = 16, ITEM_BYTES = 64, IPV6_MTU_MIN = 1280 };
 
-#define TUN_FILE "/dev/net/tun"
+#define TUN_FILE      "/dev/net/tun"
+#define FORWARDING_V4 "/proc/sys/net/ipv4/ip_forward"
+#define FORWARDING_V6 "/proc/sys/net/ipv6/conf/all/forwarding"
 
 /* Without a configuration the machine is looked at as if it were to carry a device. */
 static bool wants_tun(const struct doctor *d)
@@ -279,7 +281,7 @@ static struct devices leaving_devices(struct doctor *d)
     return out;
 }
 
-static int rp_filter(const char *device)
+static int rp_filter_of(const char *device)
 {
     char path[PATH_BYTES], line[ITEM_BYTES];
 
@@ -287,14 +289,28 @@ static int rp_filter(const char *device)
     return read_line(path, line, sizeof line) ? *line - '0' : 0;
 }
 
+int doctor_rp_filter(const char *device)
+{
+    int all = rp_filter_of("all"), own = rp_filter_of(device);
+
+    return own > all ? own : all;
+}
+
+bool doctor_forwards(int family)
+{
+    char line[ITEM_BYTES] = "0";
+
+    (void)read_line(family == AF_INET6 ? FORWARDING_V6 : FORWARDING_V4, line, sizeof line);
+    return *line != '0';
+}
+
 void doctor_check_rp_filter(struct doctor *d)
 {
     struct devices out = leaving_devices(d);
-    int all = rp_filter("all");
     char mend[PATH_BYTES];
 
     for (size_t i = 0; d->n_tuns && i < out.n; i++) {
-        int own = rp_filter(out.v[i]), strict = own > all ? own : all;
+        int strict = doctor_rp_filter(out.v[i]);
 
         if (strict != 1) {
             doctor_fine(d, "rp_filter", "%s: %s", out.v[i], strict ? "loose" : "off");
@@ -314,8 +330,8 @@ void doctor_check_forwarding(struct doctor *d)
 
     if (!wants_tun(d))
         return;
-    (void)read_line("/proc/sys/net/ipv4/ip_forward", v4, sizeof v4);
-    (void)read_line("/proc/sys/net/ipv6/conf/all/forwarding", v6, sizeof v6);
+    (void)read_line(FORWARDING_V4, v4, sizeof v4);
+    (void)read_line(FORWARDING_V6, v6, sizeof v6);
     doctor_note(d, "ip_forward", NULL,
                 "IPv4 %s, IPv6 %s: 1 is for a machine that other machines use as their router", v4,
                 v6);

@@ -259,3 +259,26 @@ enum rc route_lookup(struct netlink *nl, const struct addr *to, int index, uint3
         *ret_r = r;
     return rc;
 }
+
+enum rc route_lookup_in(struct netlink *nl, const struct addr *from, const struct addr *to,
+                        int index, struct route *ret_r, struct diag *diag)
+{
+    size_t n = addr_ip_bytes(to);
+    struct route r = {.dst = {.net = *to, .bits = (uint8_t)(8 * n)}};
+    struct rtmsg body = {
+        .rtm_family = to->family, .rtm_dst_len = (uint8_t)(8 * n), .rtm_src_len = (uint8_t)(8 * n)};
+    struct netlink_msg m;
+    char what[160];
+
+    describe(what, sizeof(what), "", &r);
+    netlink_begin(&m, RTM_GETROUTE, 0, &body, sizeof(body));
+    netlink_add(&m, RTA_DST, to->ip, n);
+    netlink_add(&m, RTA_SRC, from->ip, n);
+    netlink_add_u32(&m, RTA_IIF, (uint32_t)index);
+    enum rc rc = netlink_get(nl, &m, take_way, &r, diag, what);
+    if (rc == RC_OK && r.index == 0)
+        rc = diag_set(diag, RC_UNREACH_NET, "%s: none", what);
+    if (rc == RC_OK)
+        *ret_r = r;
+    return rc;
+}

@@ -34,5 +34,10 @@ enum rc route_remove(struct netlink *nl, const struct route *r, struct diag *dia
  * the prefix of the route. RC_UNREACH_NET and the like: there is none. Only asks. */
 enum rc route_lookup(struct netlink *nl, const struct addr *to, int index, uint32_t mark,
                      struct route *ret_r, struct diag *diag);
+/* The same for a packet that comes in by device `index` from `from`. As the kernel decides: without
+ * forwarding there is no way (IPv6 does not look), and what rp_filter drops is nl->err EXDEV, or
+ * EINVAL of newer kernels. ret_r->dst is `to` alone. */
+enum rc route_lookup_in(struct netlink *nl, const struct addr *from, const struct addr *to,
+                        int index, struct route *ret_r, struct diag *diag);
 
 #endif

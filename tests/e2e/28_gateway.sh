@@ -35,6 +35,29 @@ for a in "$TARGET" "$TARGET6"; do
 done
 check "the router itself answers" inside "$L" ping -c 1 -W 2 10.90.5.1
 check "its own traffic keeps its way" sh -c "ip -n $C route get $TARGET | grep -q 'dev c0'"
+# what doctor says of a gateway that is right, and of what is forgotten most
+doctor() { inside "$C" "$CGOST" doctor -C "$work/gateway.yml" >"$work/said.log" 2>&1; }
+says() { # WHAT PATTERN
+	doctor
+	check "doctor: $1" grep -q "^clients  *$2" "$work/said.log"
+}
+says "IPv4 of the clients comes and goes" 'fine: c1: IPv4 of its clients goes to tungo'
+says "IPv6, too" 'fine: c1: IPv6 of its clients goes to tungo'
+inside "$C" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/all/forwarding'
+says "IPv6 is not forwarded" 'note: c1: .*no IPv6'
+inside "$C" sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+rp() { inside "$C" sh -c "echo $2 >/proc/sys/net/ipv4/conf/$1/rp_filter"; }
+ip -n "$C" route add default via 10.90.1.1 dev c0 table 200
+ip -n "$C" rule add iif tungo to 10.90.5.0/24 lookup 200 priority 900
+says "answers with another way, strict rp_filter of the LAN" 'note: c1: rp_filter'
+rp c1 2
+says "answers with another way" 'wrong: c1: .*would leave by c0'
+rp tungo 1
+says "and strict rp_filter of the device" 'wrong: c1: .*rp_filter of tungo'
+rp tungo 2
+rp c1 1
+ip -n "$C" rule del iif tungo to 10.90.5.0/24 lookup 200 priority 900
+ip -n "$C" route del default table 200
 # the client comes back with the same address and another MAC
 ip -n "$L" link set l0 down
 ip -n "$L" link set l0 address 02:00:00:00:05:07
