@@ -27,13 +27,27 @@ void front_init(struct front *f, const struct handler_setup *setup, const char *
     f->header_ms = header_ms > 0 && header_ms < UINT32_MAX ? (uint32_t)header_ms : CONN_HEADER_MS;
 }
 
+/* Its service ends, and so does it: told as every other end is. */
+static void stop(struct conn *c)
+{
+    uint64_t up, down;
+
+    if (!c->splice) {
+        conn_drop(c, RC_CANCELED, "the service stops");
+        return;
+    }
+    splice_bytes(c->splice, &up, &down);
+    report_stopped(&c->report, c->up_bytes + up, c->down_bytes + down, loop_now_ms(conn_loop(c)));
+    conn_end(c, NULL);
+}
+
 void front_free(struct front *f)
 {
     if (!f)
         return;
     f->ending = true;
     while (f->conns)
-        conn_end(f->conns, NULL);
+        stop(f->conns);
     loop_free_later(f->setup.loop, &f->deferred, free, f);
 }
 

@@ -51,8 +51,8 @@ struct common_options {
                     "TLS interception: ALPN"),                                                     \
         HANDLER_ROW(S, "mitm.bypass", OPTION_STRING, OPTION_LATER, mitm_bypass,                    \
                     "TLS interception: names left alone"),                                         \
-        HANDLER_ROW(S, "hash", OPTION_STRING, OPTION_NOOP, hash,                                   \
-                    "what the hash strategy goes by"),                                             \
+        HANDLER_ROW(S, "hash", OPTION_STRING, OPTION_LATER, hash,                                  \
+                    "what the hash strategy goes by; here always the client"),                     \
         HANDLER_ROW(S, "skipauth", OPTION_BOOL, OPTION_LATER, ignored,                             \
                     "no authentication for local clients"),                                        \
         HANDLER_ROW(S, "observePeriod", OPTION_DURATION, OPTION_NOOP, ignored_ms,                  \

@@ -96,6 +96,15 @@ void report_ended(const struct report *r, const struct splice_result *res)
     log_write(LOG_INFO, f, "%s >-< %s", client, target);
 }
 
+void report_stopped(const struct report *r, uint64_t up_bytes, uint64_t down_bytes, uint64_t now_ms)
+{
+    struct splice_result res = {
+        .up_bytes = up_bytes, .down_bytes = down_bytes, .duration_ms = now_ms - r->started_ms};
+
+    (void)diag_set(&res.diag, RC_CANCELED, "the service stops");
+    report_ended(r, &res);
+}
+
 void report_failed(const struct report *r, enum rc rc, const char *reason, uint64_t now_ms)
 {
     struct log_field f[16];

@@ -32,6 +32,9 @@ void report_dns_over_tcp(const struct report *r, bool *told);
 /* "client >-< target", bytes, duration, route and, when it was no clean end, the reason: at info.
  */
 void report_ended(const struct report *r, const struct splice_result *res);
+/* The same for a flow that ends because its service does. */
+void report_stopped(const struct report *r, uint64_t up_bytes, uint64_t down_bytes,
+                    uint64_t now_ms);
 /* A client whose target was never reached: at warn for our failures, at info for the target's and
  * the client's. */
 void report_failed(const struct report *r, enum rc rc, const char *reason, uint64_t now_ms);

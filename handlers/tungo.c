@@ -176,6 +176,12 @@ static void tungo_handler_done(struct handler *handler)
                 tungo_udp_ready(h->setup.tungo, ud, NULL, RC_CANCELED);
             }
         }
+        if (c->splice) {
+            uint64_t up, down;
+
+            splice_bytes(c->splice, &up, &down);
+            report_stopped(&c->report, up, down, loop_now_ms(h->setup.loop));
+        }
         splice_free(c->splice);
         c->splice = NULL; /* a request for another host may be under way in this turn */
         tun_conn_free(c);
