@@ -111,7 +111,6 @@ static void judge(struct watch *w)
         rc = w->state == ST_BODY ? judge_body(w) : judge_head(w);
     if (rc == RC_EOF) {
         w->state = ST_OTHER;
-        job_post(w->loop, &w->job);
     } else if (w->state == ST_RAW || (rc != RC_OK && (rc != RC_AGAIN || w->eof))) {
         w->state = ST_RAW;
         w->judged = w->n;
@@ -177,6 +176,8 @@ static enum rc get_ready(struct watch *w)
     enum rc rc = RC_OK;
 
     while (rc == RC_OK && w->from == w->judged && !is_open_way(w)) {
+        if (w->state == ST_OTHER)
+            job_post(w->loop, &w->job); /* who reads is there to hear it */
         if (w->state == ST_OTHER || w->eof)
             return RC_EOF;
         rc = read_some(w);

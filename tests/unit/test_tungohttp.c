@@ -240,6 +240,34 @@ START_TEST(test_the_owner_is_told_and_ends_are_not)
 }
 END_TEST
 
+/* Three hosts at once: each end is told to whoever reads up to it, not while the next is dialled.
+ */
+START_TEST(test_each_end_is_told_when_it_is_read)
+{
+    char buf[100];
+    size_t n;
+    struct sniffed found;
+    start(0, A B A);
+    peeks = false;
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(stream_recv(near, buf, sizeof buf, &n), RC_OK);
+        ck_assert_uint_eq(n, i == 0 ? strlen(A) : strlen(B));
+        pause_ms(loop, 1);
+        ck_assert_uint_eq(told, i);
+        ck_assert_int_eq(stream_recv(near, buf, sizeof buf, &n), RC_EOF);
+        pause_ms(loop, 1);
+        ck_assert_uint_eq(told, i + 1);
+        tungohttp_next(requests, &found);
+        ck_assert_str_eq(found.name, i == 0 ? "b.test" : "a.test");
+        pause_ms(loop, 1);
+        ck_assert_uint_eq(told, i + 1);
+    }
+    ck_assert_int_eq(stream_recv(near, buf, sizeof buf, &n), RC_OK);
+    ck_assert_uint_eq(n, strlen(A));
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tungohttp");
@@ -252,6 +280,7 @@ int main(void)
     tcase_add_test(tc, test_what_ends_the_watch);
     tcase_add_test(tc, test_a_head_over_the_cap_passes);
     tcase_add_test(tc, test_the_owner_is_told_and_ends_are_not);
+    tcase_add_test(tc, test_each_end_is_told_when_it_is_read);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
