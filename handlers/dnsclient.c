@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TURN_MAX = 32, IN_MAX_BYTES = 2 + DNS_MESSAGE_MAX, OUT_MAX_BYTES = 4 * IN_MAX_BYTES };
+enum {
+    TURN_MAX = 32,
+    IN_MAX_BYTES = 2 + DNS_QUESTION_MAX_BYTES,
+    OUT_MAX_BYTES = 4 * (2 + DNS_MESSAGE_MAX)
+};
 
 static void free_client(void *obj)
 {
@@ -101,6 +105,8 @@ static enum rc take_questions(struct dns_client *c)
     while (rc == RC_OK && !c->over && can_listen(c)) {
         struct slice msg;
         rc = dns_frame(c->in + at, c->in_n - at, &msg);
+        if (msg.n > DNS_QUESTION_MAX_BYTES)
+            rc = RC_LIMIT;
         if (rc != RC_OK)
             break;
         at += 2 + msg.n;

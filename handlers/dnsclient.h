@@ -3,7 +3,8 @@
  *
  * Owner: the handler's struct dns_clients; dns_clients_done() ends all. A client lives as long as
  * its session or stream; gone() comes before it goes. A stream that says nothing for idle_ms while
- * no question is open is closed; one that does not read its answers is no longer listened to.
+ * no question is open is closed, as is one whose question is too long; one that does not read its
+ * answers is no longer listened to.
  */
 #ifndef HANDLERS_DNSCLIENT_H
 #define HANDLERS_DNSCLIENT_H
@@ -16,7 +17,10 @@ struct client_info;
 struct dgram;
 struct stream;
 
-enum { DNS_OPEN_MAX = 64 /* questions of one client at a time */ };
+enum {
+    DNS_OPEN_MAX = 64,            /* questions of one client at a time */
+    DNS_QUESTION_MAX_BYTES = 4096 /* on a stream: padded ones (RFC 8467) are a few hundred */
+};
 
 struct dns_client;
 struct dns_clients {

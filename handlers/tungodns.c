@@ -268,6 +268,7 @@ void dnsflow_init(struct dnsflow *f, struct tungodns *d, const struct addr *clie
     list_init(&f->asks);
     list_init(&f->link);
     list_append(&d->flows, &f->link);
+    d->n_streams += tcp;
     f->who = who_is(d, client);
     if (tungodns_name(d, client, server, &f->where) != KNOWN_FAKE)
         target_from_addr(&f->where, server);
@@ -279,5 +280,6 @@ void dnsflow_done(struct dnsflow *f)
         dnsask_end(LIST_OWNER(f->asks.next, struct dnsask, link));
     nameservers_unref(f->origin);
     f->origin = NULL;
+    f->dns->n_streams -= f->tcp;
     list_remove(&f->link);
 }

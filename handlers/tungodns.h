@@ -11,7 +11,8 @@
  * for others goes with an id of ours. TCP to port 53 is taken with dns.fake and dns.hijack only.
  *
  * Owner: the tungo handler. Caps: 64 open questions a flow, 4,096 in all, of which 512 are one
- * client's once the half is in use; those of the pool, the map and the kept answers.
+ * client's once the half is in use, 1,024 connections (128) likewise; those of the pool, the map
+ * and the kept answers.
  */
 #ifndef HANDLERS_TUNGODNS_H
 #define HANDLERS_TUNGODNS_H

@@ -10,8 +10,7 @@
 
 enum { KEEP_MAX_S = 86400 };
 
-/* Whoever has one address of an IPv6 net has all of them. */
-static bool same_client(const struct addr *a, const struct addr *b)
+bool dnsflow_same_client(const struct addr *a, const struct addr *b)
 {
     return a->family == b->family && memcmp(a->ip, b->ip, a->family == AF_INET6 ? 8 : 4) == 0;
 }
@@ -27,7 +26,7 @@ static bool has_its_share(const struct dnsflow *f)
     for (const struct list *l = flows->next; l != flows; l = l->next) {
         const struct dnsflow *other =
             (const void *)((const char *)l - offsetof(struct dnsflow, link));
-        if (same_client(&other->client, &f->client))
+        if (dnsflow_same_client(&other->client, &f->client))
             n += other->n_asks;
     }
     return n >= DNSASKS_PER_CLIENT;

@@ -20,6 +20,7 @@
 #include "handlers/handler.h"
 #include "handlers/tungodns.h"
 
+enum { DNSSTREAMS_MAX = 1024, DNSSTREAMS_PER_CLIENT = 128 };
 enum { DNSASKS_PER_FLOW = 64, DNSASKS_PER_CLIENT = 512, DNSASKS_MAX = 4096 };
 
 struct tungodns_stats {
@@ -42,6 +43,7 @@ struct tungodns {
     size_t n_unreal;         /* ranges of the pool that are in chain/unreal.h */
     struct list flows;
     unsigned n_asks, n_exchanges; /* of them, asked by us */
+    unsigned n_streams;           /* flows by TCP */
     size_t held_bytes;            /* of questions whose way is dialled */
     struct tungodns_stats stats;
     bool told_of_loop; /* a question of ours came back in */
@@ -98,6 +100,9 @@ struct dnsask *dnsflow_passed(struct dnsflow *f, const struct dns_msg *msg);
 /* What rules go by: the server, or with names_rule the name that is asked for, beside the server's
  * address, which counts as well. msg NULL: no question. */
 struct target dnsflow_seen(const struct dnsflow *f, const struct dns_msg *msg);
+
+/* Whoever has one address of an IPv6 net has all of them. */
+bool dnsflow_same_client(const struct addr *a, const struct addr *b);
 
 /* NULL: past a cap, no memory. query_n 0: only who asked what is kept. */
 struct dnsask *dnsask_new(struct dnsflow *f, const struct dns_msg *msg, const uint8_t *query,

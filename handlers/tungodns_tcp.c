@@ -79,11 +79,25 @@ static void end(struct dnsflow *f)
     dns_clients_done(&of_flow(f)->clients); /* on_gone() does the rest */
 }
 
+/* Each may hold what a client asked and does not read. */
+static bool has_room(const struct tungodns *d, const struct addr *client)
+{
+    unsigned own = 0;
+
+    if (d->n_streams < DNSSTREAMS_MAX / 2)
+        return true;
+    for (const struct list *l = d->flows.next; l != &d->flows; l = l->next) {
+        const struct dnsflow *f = (const void *)((const char *)l - offsetof(struct dnsflow, link));
+        own += f->tcp && dnsflow_same_client(&f->client, client);
+    }
+    return own < DNSSTREAMS_PER_CLIENT && d->n_streams < DNSSTREAMS_MAX;
+}
+
 void tungodns_serve(struct tungodns *d, struct stream *s, const struct addr *client,
                     const struct addr *dst)
 {
     struct client_info info = {.peer = *client, .local = *dst};
-    struct dnstcp *t = calloc(1, sizeof *t);
+    struct dnstcp *t = has_room(d, client) ? calloc(1, sizeof *t) : NULL;
 
     if (!t) {
         stream_abort(s);

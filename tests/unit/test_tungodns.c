@@ -2,6 +2,8 @@
  * server on loopback that tells the truth, lies, says nothing or hears itself. */
 #include "chain/nameserver.h"
 #include "chain/unreal.h"
+#include "core/floor/mem.h"
+#include "core/stream.h"
 #include "dnspeer.h"
 #include "handlers/tungodns_inside.h"
 #include <sys/stat.h>
@@ -551,6 +553,37 @@ START_TEST(test_one_client_leaves_room_for_others)
 }
 END_TEST
 
+START_TEST(test_connections_have_a_cap)
+{
+    struct stream *far[DNSSTREAMS_MAX / 2 + 10];
+    const int most = sizeof far / sizeof *far;
+    struct mem_cfg cfg = {.cap_bytes = 1000};
+    struct addr server = loopback(AF_INET, 53);
+    start(answer_nothing);
+    options.cache = true;
+    make(NULL, NULL);
+    for (int i = 0; i < most; i++) {
+        struct layer *a, *b;
+        struct stream *near = stream_new(loop);
+        ck_assert(mem_pair(loop, &cfg, &a, &b));
+        far[i] = stream_new(loop);
+        stream_push(near, a);
+        stream_push(far[i], b);
+        client.ip[3] = i == most - 1 ? 2 : 1;
+        tungodns_serve(dns, near, &client, &server);
+        /* past the half one client has too many, another one has not */
+        ck_assert_uint_eq(dns->n_streams, i < DNSSTREAMS_MAX / 2 ? (unsigned)i + 1
+                                          : i < most - 1         ? DNSSTREAMS_MAX / 2u
+                                                                 : DNSSTREAMS_MAX / 2u + 1);
+    }
+    for (int i = 0; i < most; i++)
+        stream_close(far[i]);
+    pass_time(20);
+    ck_assert_uint_eq(dns->n_streams, 0);
+    stop();
+}
+END_TEST
+
 START_TEST(test_what_waits_for_a_way_is_capped)
 {
     static uint8_t data[1400];
@@ -643,6 +676,7 @@ int main(void)
     tcase_add_test(t, test_open_questions_are_capped);
     tcase_add_test(t, test_who_asks_for_all_does_not_choose_the_id);
     tcase_add_test(t, test_one_client_leaves_room_for_others);
+    tcase_add_test(t, test_connections_have_a_cap);
     tcase_add_test(t, test_what_waits_for_a_way_is_capped);
     tcase_add_test(t, test_the_end_finds_open_flows);
     tcase_add_test(t, test_who_can_not_be_reached_is_told);
