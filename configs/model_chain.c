@@ -223,13 +223,18 @@ void make_chains(struct maker *m, const struct value *root)
         struct conf_chain *to = &chains[m->cfg->n_chains++];
         *to = (struct conf_chain){.name = value_text(item, "name"), .place = item->place};
         to->hops = make_array(m, hops, sizeof *to->hops);
+        if (!hops || hops->n == 0)
+            problems_add(m->problems, PROBLEM_WARNING, &item->place,
+                         "chain %s has no hops: connections go out directly", to->name);
         value_each(hop, hops)
         {
             const struct conf_hop *found = hop->kind == VALUE_MAP ? chain_hop(m, hop) : NULL;
             if (!found || !to->hops) {
-                problems_add(m->problems, PROBLEM_ERROR, &hop->place,
-                             "hop \"%s\" does not exist: chain %s ends before it",
-                             value_text(hop, "name"), to->name);
+                problems_add(
+                    m->problems, PROBLEM_ERROR, &hop->place,
+                    "hop \"%s\" has no nodes here and does not exist in hops: chain %s ends "
+                    "before it",
+                    value_text(hop, "name"), to->name);
                 break;
             }
             to->hops[to->n++] = found;

@@ -55,13 +55,15 @@ const struct option *make_table(struct maker *m, enum plugin_kind kind, const st
     return !e ? NULL : e->options ? e->options : none;
 }
 
-/* "redirect://" names both parts: what the handler was told need not be told of the listener. */
+/* "redirect://" names both parts: what the first was told need not be told of the second. */
 static bool is_told(const struct maker *m, const struct value *owner, enum plugin_kind kind,
                     const char *type)
 {
-    const struct value *handler = value_get(owner, "handler");
-    return kind == PLUGIN_LISTENER && handler && strcmp(value_text(handler, "type"), type) == 0 &&
-           word_in(type, known_handlers) && !type_find(m->names->handlers, type);
+    bool second = kind == PLUGIN_LISTENER || kind == PLUGIN_DIALER;
+    enum plugin_kind other = kind == PLUGIN_LISTENER ? PLUGIN_HANDLER : PLUGIN_CONNECTOR;
+    const struct value *first = value_get(owner, kinds[other].what);
+    return second && first && strcmp(value_text(first, "type"), type) == 0 &&
+           word_in(type, kinds[other].known) && !type_find(table_of(m, other), type);
 }
 
 static void check_type(struct maker *m, enum plugin_kind kind, const struct conf_plugin *p)

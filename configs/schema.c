@@ -363,6 +363,8 @@ void schema_unknown(const struct schema *s, const struct value *item, enum sever
     nearest_init(&n, item->key_text);
     for (const struct field *f = s->fields; f->name; f++)
         nearest_try(&n, f->name);
+    (void)nearest_hint(&n, hint, sizeof hint);
     problems_add(p, severity, &item->place, "unknown key \"%s\" in %s%s", item->key_text, s->what,
-                 nearest_hint(&n, hint, sizeof hint));
+                 *hint || !schema_field(s, "metadata") ? hint
+                                                       : "; options of a type stand in metadata");
 }
