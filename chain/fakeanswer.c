@@ -36,7 +36,8 @@ static enum rc answer_address(struct fakepool *pool, const void *query, const st
         return say(query, msg, DNS_NOERROR, &a, buf, ret_n);
     }
     bool given = fakepool_give(pool, msg->name, family, &a, ret_new);
-    return say(query, msg, DNS_NOERROR, given ? &a : NULL, buf, ret_n);
+    bool later = !given && fakepool_has_family(pool, family) && fakepool_takes(msg->name);
+    return say(query, msg, later ? DNS_SERVFAIL : DNS_NOERROR, given ? &a : NULL, buf, ret_n);
 }
 
 /* ---------------------------------------------------------------- names */

@@ -13,6 +13,7 @@ struct fake {
     struct list used; /* the least recently used first */
     struct fake *next;
     uint32_t hash, place;
+    uint64_t used_ms; /* 0: not since it was restored, or nobody tells the time */
     char name[];
 };
 
@@ -23,6 +24,7 @@ struct fakepool {
     struct fake **places, **buckets; /* n_places of each */
     uint32_t n_places, count;
     uint32_t fresh; /* places below it are taken, or were once */
+    uint64_t now_ms;
     struct list used;
 };
 
@@ -113,6 +115,11 @@ void fakepool_free(struct fakepool *p)
     free(p->places);
     free(p->buckets);
     free(p);
+}
+
+void fakepool_at(struct fakepool *p, uint64_t now_ms)
+{
+    p->now_ms = now_ms;
 }
 
 static const struct cidr *range_of(const struct fakepool *p, int family)
@@ -242,6 +249,7 @@ static void touch(struct fakepool *p, struct fake *f)
 {
     list_remove(&f->used);
     list_append(&p->used, &f->used);
+    f->used_ms = p->now_ms;
 }
 
 static struct fake *add(struct fakepool *p, const char *low, size_t n, uint32_t hash,
@@ -261,7 +269,13 @@ static struct fake *add(struct fakepool *p, const char *low, size_t n, uint32_t 
     return f;
 }
 
-/* A place that is free now. */
+static bool is_in_use(const struct fakepool *p, const struct fake *f)
+{
+    return p->n_places >= FAKEPOOL_GRACE_PLACES && f->used_ms != 0 &&
+           p->now_ms - f->used_ms < FAKEPOOL_GRACE_MS;
+}
+
+/* A place that is free now; n_places: there is none. */
 static uint32_t make_place(struct fakepool *p)
 {
     while (p->fresh < p->n_places && p->places[p->fresh] != NULL)
@@ -274,6 +288,8 @@ static uint32_t make_place(struct fakepool *p)
     }
     struct fake *oldest = LIST_OWNER(p->used.next, struct fake, used);
     uint32_t place = oldest->place;
+    if (is_in_use(p, oldest))
+        return p->n_places;
     drop(p, oldest);
     return place;
 }
@@ -289,8 +305,10 @@ bool fakepool_give(struct fakepool *p, const char *name, int family, struct addr
     uint32_t hash = (uint32_t)siphash(&p->key, low, n);
     struct fake *f = find(p, low, hash);
     *ret_new = f == NULL;
-    if (f == NULL)
-        f = add(p, low, n, hash, make_place(p));
+    if (f == NULL) {
+        uint32_t place = make_place(p);
+        f = place < p->n_places ? add(p, low, n, hash, place) : NULL;
+    }
     if (f == NULL)
         return false;
     touch(p, f);

@@ -3,9 +3,10 @@
  *
  * A pool has one range of each family at most. A name has one place, and with it the address of
  * that number in each range. When all places are taken the name that was not used for the longest
- * time loses its own. At most 65,536 places; the first and the last address of a range are not
- * given. Pure: no I/O, no clock. Names are kept in lower case, as text that needs no escapes. One
- * owner.
+ * time loses its own, but in a pool of some size not within a minute: a client that asks for
+ * thousands of names would otherwise choose whose flows go where. At most 65,536 places; the first
+ * and the last address of a range are not given. Pure: no I/O, no clock of its own. Names are kept
+ * in lower case, as text that needs no escapes. One owner.
  */
 #ifndef CHAIN_FAKEPOOL_H
 #define CHAIN_FAKEPOOL_H
@@ -14,7 +15,12 @@
 #include "core/rc.h"
 #include <stddef.h>
 
-enum { FAKEPOOL_PLACES_MAX = 65536, FAKEPOOL_NAME_MAX = 253 };
+enum {
+    FAKEPOOL_PLACES_MAX = 65536,
+    FAKEPOOL_NAME_MAX = 253,
+    FAKEPOOL_GRACE_MS = 60000, /* after its last use nobody else gets an address for so long, ... */
+    FAKEPOOL_GRACE_PLACES = 4000 /* ... with so many places at least: few are needed again soon */
+};
 
 struct fakepool;
 /* RC_INVALID: two ranges of a family, one too small (under 8 addresses) or of a kind that can't be
@@ -22,6 +28,8 @@ struct fakepool;
 enum rc fakepool_new(const struct cidr *ranges, size_t n, struct fakepool **ret_p,
                      struct diag *diag);
 void fakepool_free(struct fakepool *p); /* NULL is fine */
+/* The time of the uses that follow. Never told: no name keeps its address by it. */
+void fakepool_at(struct fakepool *p, uint64_t now_ms);
 
 bool fakepool_has(const struct fakepool *p, const struct addr *a); /* in one of the ranges? */
 bool fakepool_has_family(const struct fakepool *p, int family);
@@ -31,7 +39,7 @@ size_t fakepool_count(const struct fakepool *p); /* of names */
  * "localhost", nothing that a resolver could take for an address ("127.1")? */
 bool fakepool_takes(const char *name);
 /* The name's address (port 0), given now if it has none: then *ret_new, for who keeps a record.
- * false: no such family, a name that can't have one, no memory. */
+ * false: no such family, a name that can't have one; no memory, or all were used just now. */
 bool fakepool_give(struct fakepool *p, const char *name, int family, struct addr *ret_a,
                    bool *ret_new);
 /* Whose address is it? NULL: nobody's. Valid until the next give; counts as a use. */

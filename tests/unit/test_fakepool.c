@@ -49,6 +49,27 @@ static const char *name_of(struct fakepool *p, const char *text)
     return name != NULL ? name : "unknown";
 }
 
+/* Who asks for very many names does not get the addresses that others were told just now. */
+START_TEST(test_an_address_in_use_is_nobody_elses)
+{
+    struct fakepool *p = pool("198.18.0.0/20", NULL); /* 4,094 places */
+    char name[32];
+    fakepool_at(p, 1000);
+    ck_assert_str_eq(give(p, "bank.example", AF_INET), "198.18.0.1");
+    for (int i = 0; i < 5000; i++) {
+        snprintf(name, sizeof name, "n%d.example", i);
+        ck_assert_int_eq(strcmp(give(p, name, AF_INET), "none") == 0, i >= 4093);
+    }
+    ck_assert_str_eq(name_of(p, "198.18.0.1"), "bank.example");
+    fakepool_at(p, 60000);
+    ck_assert_str_eq(name_of(p, "198.18.0.1"), "bank.example"); /* a use */
+    fakepool_at(p, 61000);
+    ck_assert_str_eq(give(p, "late.example", AF_INET), "198.18.0.2");
+    ck_assert_str_eq(name_of(p, "198.18.0.1"), "bank.example");
+    fakepool_free(p);
+}
+END_TEST
+
 START_TEST(test_a_name_keeps_its_address_in_both_families)
 {
     struct fakepool *p = pool("fd00:f::/64", "198.18.0.0/15");
@@ -339,6 +360,7 @@ int main(void)
     Suite *s = suite_create("fakepool");
     TCase *names = tcase_create("names"), *record = tcase_create("record");
     tcase_add_test(names, test_a_name_keeps_its_address_in_both_families);
+    tcase_add_test(names, test_an_address_in_use_is_nobody_elses);
     tcase_add_test(names, test_only_one_family);
     tcase_add_test(names, test_the_longest_unused_name_loses_its_place);
     tcase_add_test(names, test_names_that_can_have_none);
