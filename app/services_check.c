@@ -103,19 +103,40 @@ static void check_targets(const struct conf_service *c, const struct handler_typ
     }
 }
 
-static void check_certificate(const struct conf_service *c, const struct value *tls,
-                              struct problems *p)
+/* Only where files or pins are given: nothing is generated here. */
+static void check_tls(const struct option *table, const struct value *tls, const struct place *at,
+                      struct problems *p)
 {
-    struct tls_cfg *cfg = filled(tls_server_options, sizeof *cfg, tls);
+    struct tls_cfg *cfg = filled(table, sizeof *cfg, tls);
     struct tls_ctx *ctx = NULL;
     struct diag diag = {0};
+    enum rc rc = RC_OK;
 
-    if (cfg && cfg->cert_file && tls_server_new(cfg, &ctx, &diag) != RC_OK)
-        problems_add(p, PROBLEM_REFUSE, &c->listener.place, "%s", diag.text);
+    if (cfg && table == tls_client_options)
+        rc = tls_client_new(cfg, &ctx, &diag);
+    else if (cfg && cfg->cert_file)
+        rc = tls_server_new(cfg, &ctx, &diag);
+    if (rc != RC_OK)
+        problems_add(p, PROBLEM_REFUSE, at, "tls: %s", diag.text);
     tls_ctx_unref(ctx);
     if (cfg)
-        options_done(tls_server_options, cfg);
+        options_done(table, cfg);
     free(cfg);
+}
+
+static bool has_tls(const char *type)
+{
+    return !strcmp(type, "tls") || !strcmp(type, "wss");
+}
+
+static void check_nodes(const struct conf_hop *h, struct problems *p)
+{
+    for (size_t i = 0; i < h->n; i++) {
+        const struct conf_plugin *d = &h->nodes[i].dialer;
+
+        if (d->tls && has_tls(d->type))
+            check_tls(tls_client_options, d->tls, &d->place, p);
+    }
 }
 
 static void check_service(const struct config *cfg, const struct conf_service *c, bool thorough,
@@ -132,8 +153,8 @@ static void check_service(const struct config *cfg, const struct conf_service *c
     check_targets(c, h, p);
     if (l->plan)
         check_device(c, l, p);
-    if (thorough && tls && (!strcmp(l->name, "tls") || !strcmp(l->name, "wss")))
-        check_certificate(c, tls, p);
+    if (thorough && tls && has_tls(l->name))
+        check_tls(tls_server_options, tls, &c->listener.place, p);
 }
 
 /* ---------------------------------------------------------------- names and words */
@@ -217,6 +238,9 @@ bool services_check(const struct config *cfg, bool thorough, struct problems *p)
     for (size_t i = 0; i < cfg->n_services; i++)
         check_service(cfg, &cfg->services[i], thorough, p);
     check_strategies(cfg, p);
+    for (size_t i = 0; thorough && i < cfg->n_chains; i++)
+        for (size_t k = 0; k < cfg->chains[i].n; k++)
+            check_nodes(cfg->chains[i].hops[k], p);
     for (size_t i = 0; i < cfg->n_hosts; i++)
         check_hosts(&cfg->hosts[i], p);
     for (size_t i = 0; thorough && i < cfg->n_resolvers; i++)

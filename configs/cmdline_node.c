@@ -8,6 +8,15 @@ static const char tls_keys[] =
     "tls.certFile,certFile,cert,tls.keyFile,keyFile,key,tls.caFile,caFile,ca,"
     "tls.secure,secure,tls.servername,serverName,tls.pin,pin";
 
+/* A pin in base64 may hold a +, which a URL turns into a blank; no pin has blanks. */
+static const char *pin_text(struct cmdline *c, const char *text)
+{
+    char *pin = text ? tree_printf(c->tree, "%s", text) : NULL;
+    for (char *at = pin; at && *at; at++)
+        *at = *at == ' ' ? '+' : *at;
+    return pin;
+}
+
 static struct value *tls_object(struct cmdline *c, const struct url *u, struct value *query)
 {
     struct value *tls = value_new(c->tree, VALUE_MAP, &u->place);
@@ -27,7 +36,7 @@ static struct value *tls_object(struct cmdline *c, const struct url *u, struct v
     struct value *server_name = value_get(tls, "serverName");
     if (!name && server_name)
         server_name->flags |= VALUE_DERIVED;
-    cmdline_put(c, tls, "pin", cmdline_take_text(query, "tls.pin,pin"), &u->place);
+    cmdline_put(c, tls, "pin", pin_text(c, cmdline_take_text(query, "tls.pin,pin")), &u->place);
     cmdline_drop(query, tls_keys);
     return value_get(tls, "secure") || value_get(tls, "certFile") || value_get(tls, "caFile") ||
                    value_get(tls, "pin") || server_name

@@ -374,6 +374,9 @@ START_TEST(test_url_parameters_belong_to_somebody)
     ck_assert_int_eq(load_urls("socks5://:1080", "relay+wss://a:1?node.path=/x"), RC_INVALID);
     ck_assert_int_eq(load_urls("socks5://:1080", "relay+wss://a:1?pin=sha256:00"), RC_OK);
     ck_assert_str_eq(value_text(cfg->chains[0].hops[0]->nodes[0].dialer.tls, "pin"), "sha256:00");
+    ck_assert_int_eq(load_urls("socks5://:1080", "relay+wss://a:1?pin=sha256:a+b/c="), RC_OK);
+    ck_assert_str_eq(value_text(cfg->chains[0].hops[0]->nodes[0].dialer.tls, "pin"),
+                     "sha256:a+b/c=");
 }
 END_TEST
 

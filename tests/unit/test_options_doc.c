@@ -21,7 +21,14 @@ static const char head[] =
     "a "
     "size is bytes, or `64KB`. *ours*: GOST does not have it. *no effect*: accepted, nothing to do "
     "here. *not yet*: named in a warning. *refused*: not served, and ignoring it would be "
-    "unsafe.\n";
+    "unsafe.\n\n"
+    "Fields of YAML that a URL takes as parameters: `-L` `auth`, `cert`, `key`, `ca`, `bypass`, "
+    "`admission`, `resolver` (with `prefer`), `hosts`, `retries`, `strategy`, `maxFails`, "
+    "`failTimeout`; `-F` `auth`, `secure`, `serverName`, `ca`, `cert`, `key`, `pin`, `bypass`, "
+    "`resolver`, `hosts`, `strategy`, `maxFails`, `failTimeout`. A parameter goes to each part "
+    "that "
+    "knows it; `handler.`, `listener.`, `service.`, `hop.`, `node.`, `connector.` or `dialer.` "
+    "before it means that part alone.\n";
 
 static const char *kind_text(enum option_type t)
 {
