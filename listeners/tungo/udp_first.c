@@ -2,6 +2,8 @@
 #include "listeners/tungo/udp_first.h"
 #include "listeners/tungo/udp_inside.h"
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
 void udp_firsts_init(struct udp_firsts *all)
 {
@@ -14,9 +16,27 @@ struct udp_first *udp_firsts_oldest(const struct udp_firsts *all)
     return list_is_empty(&all->all) ? NULL : LIST_OWNER(all->all.next, struct udp_first, all);
 }
 
+/* Others' first datagrams want to be understood, too. */
+static bool has_its_share(const struct udp_firsts *all, const struct addr *client)
+{
+    unsigned n = 0;
+
+    if (all->n < UDP_FIRST_PAIRS / 2)
+        return false;
+    for (const struct list *l = all->all.next; l != &all->all; l = l->next) {
+        const struct udp_first *f =
+            (const void *)((const char *)l - offsetof(struct udp_first, all));
+        const struct addr *other = &f->pair->source->client;
+        n += other->family == client->family &&
+             memcmp(other->ip, client->ip, client->family == AF_INET6 ? 8 : 4) == 0;
+    }
+    return n >= UDP_FIRST_PER_CLIENT;
+}
+
 struct udp_first *udp_first_new(struct udp_firsts *all, struct udp_pair *pair, uint64_t due_ms)
 {
-    struct udp_first *f = all->n < UDP_FIRST_PAIRS ? calloc(1, sizeof *f) : NULL;
+    bool full = all->n >= UDP_FIRST_PAIRS || has_its_share(all, &pair->source->client);
+    struct udp_first *f = full ? NULL : calloc(1, sizeof *f);
 
     if (!f)
         return NULL;

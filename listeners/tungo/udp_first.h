@@ -12,7 +12,8 @@
 enum {
     UDP_FIRST_DATAGRAMS = 8, /* of a pair */
     UDP_FIRST_BYTES = 16384,
-    UDP_FIRST_PAIRS = 512 /* that wait so at a time */
+    UDP_FIRST_PAIRS = 512,     /* that wait so at a time; ... */
+    UDP_FIRST_PER_CLIENT = 64, /* ... of one client (IPv6: a /64) once the half is in use */
 };
 
 struct udp_pair;

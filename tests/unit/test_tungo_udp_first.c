@@ -150,6 +150,26 @@ START_TEST(test_so_many_pairs_may_wait)
 }
 END_TEST
 
+START_TEST(test_one_client_leaves_room_for_others)
+{
+    char client[32];
+
+    open_at_once = true;
+    for (unsigned i = 0; i < UDP_FIRST_PAIRS / 2 + 1; i++) {
+        told[0] = 0;
+        snprintf(client, sizeof client, "10.0.0.2:%u", 1000 + i);
+        come(client, "8.8.8.8:6", "a", 1, 1);
+    }
+    turn_for(1); /* the last one was told at once */
+    expect("?10.0.0.2:1256 8.8.8.8:6 1\n+10.0.0.2:1256 8.8.8.8:6 1a last\nopen 7 8.8.8.8:6\n"
+           "i>8.8.8.8:6 1 a\n");
+    told[0] = 0;
+    come("10.0.0.3:1", "8.8.8.8:6", "a", 1, 1);
+    turn_for(1);
+    expect("?10.0.0.3:1 8.8.8.8:6 1\n");
+}
+END_TEST
+
 START_TEST(test_bursts_are_kept_in_pieces)
 {
     open_at_once = true;
@@ -245,6 +265,7 @@ int main(void)
     tcase_add_test(tc, test_time_decides);
     tcase_add_test(tc, test_caps_decide);
     tcase_add_test(tc, test_so_many_pairs_may_wait);
+    tcase_add_test(tc, test_one_client_leaves_room_for_others);
     tcase_add_test(tc, test_bursts_are_kept_in_pieces);
     tcase_add_test(tc, test_a_verdict_is_told);
     tcase_add_test(tc, test_failing_at_once);
