@@ -1,6 +1,7 @@
 /* listeners/tungo/room.c - see room.h. */
 #include "listeners/tungo/room.h"
 #include "listeners/tungo/netstack.h"
+#include "listeners/tungo/udp_table.h"
 
 /* May a source that has `has` of what `n` of at most `cap` are used have one more? */
 static bool may(size_t has, size_t n, size_t cap)
@@ -57,9 +58,18 @@ void room_for_parked(struct netstack *ns, const struct source *s)
 
 size_t room_flows_max(size_t descriptors)
 {
-    size_t most = descriptors - descriptors / ROOM_RESERVE_PART;
+    size_t most = descriptors - descriptors / 4;
 
     if (most < ROOM_FLOWS_LEAST)
         return ROOM_FLOWS_LEAST;
     return most < NETSTACK_FLOWS_MAX ? most : NETSTACK_FLOWS_MAX;
+}
+
+size_t room_associations_max(size_t descriptors)
+{
+    size_t most = descriptors / 4;
+
+    if (most < ROOM_PORTS_LEAST)
+        return ROOM_PORTS_LEAST;
+    return most < UDP_SOURCES_MAX ? most : UDP_SOURCES_MAX;
 }

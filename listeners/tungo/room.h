@@ -6,6 +6,9 @@
  * goes, if that was silent for a while, else its new SYN is dropped and comes again. So a client
  * that opens thousands takes nothing from those that have few, and the next one finds room.
  *
+ * Ports that send datagrams have a cap, too (udp.c): once it is reached the one unused for longest
+ * goes, of a client that has more than an eighth one of its own.
+ *
  * Owner: the netstack. No state of its own.
  */
 #ifndef LISTENERS_TUNGO_ROOM_H
@@ -22,13 +25,17 @@ enum {
     ROOM_RESERVE_PART = 8,  /* this part of a cap is for those who have little */
     ROOM_SILENT_MS = 3000,  /* a flow that may go for another one of the same client */
     ROOM_FLOWS_LEAST = 256, /* whatever the limit of descriptors is */
+    ROOM_PORTS_LEAST = 128, /* the same */
 };
 
 /* Before a flow of this client is made. false: its SYN is to be dropped (counted). */
 bool room_for_flow(struct netstack *ns, const struct addr *client);
 /* Before one more of its SYNs is parked: somebody else's, or one of its own, goes. */
 void room_for_parked(struct netstack *ns, const struct source *s);
-/* What the limit of descriptors allows: an eighth is for nodes, names, datagrams. */
+/* What the limit of descriptors allows: three quarters, the rest is for datagrams, nodes, names. */
 size_t room_flows_max(size_t descriptors);
+/* The same for ports that send datagrams, each of which takes one or more: a quarter, of
+ * which hardly anybody has all. */
+size_t room_associations_max(size_t descriptors);
 
 #endif

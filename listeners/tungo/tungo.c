@@ -232,9 +232,10 @@ static enum rc make_parts(struct tungo *t, struct diag *diag)
         .own = t->options->net.v,
         .n_own = t->options->net.n,
     };
+    struct rlimit files = {0};
 
-    struct rlimit files;
-
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+        udp.sources_max = room_associations_max((size_t)files.rlim_cur);
     icmp_init(&t->icmp, t);
     t->icmp.own = t->options->net.v;
     t->icmp.n_own = t->options->net.n;
@@ -243,7 +244,7 @@ static enum rc make_parts(struct tungo *t, struct diag *diag)
         t->echo = echo_new(t->loop, t, &t->icmp);
     t->net = netstack_new(t->loop, t);
     if (t->net) {
-        if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+        if (files.rlim_cur)
             t->net->flows_max = room_flows_max((size_t)files.rlim_cur);
         t->net->outflows.off = t->options->congestion > CONGESTION_CUBIC;
         if (!t->net->outflows.off)

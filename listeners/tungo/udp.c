@@ -3,6 +3,7 @@
 #include "core/wire/ip.h"
 #include "listeners/tungo/gate.h"
 #include "listeners/tungo/icmp.h"
+#include "listeners/tungo/room.h"
 #include "listeners/tungo/udp_inside.h"
 #include <stdlib.h>
 
@@ -83,12 +84,14 @@ void udp_send_up(struct tungo_udp *u, struct udp_dest *d, const struct addr *dst
 
 static struct udp_source *source_of(struct tungo_udp *u, const struct addr *client, uint64_t now)
 {
-    struct udp_source *s = udp_table_source(&u->table, client);
+    struct udp_source *s = udp_table_source(&u->table, client), *own;
 
     if (s)
         return s;
-    if (u->table.n_sources >= UDP_SOURCES_MAX)
-        udp_close_source(u, udp_table_oldest_source(&u->table));
+    if (u->table.n_sources >= u->sources_max) {
+        bool many = udp_table_ports(&u->table, client, &own) > u->sources_max / ROOM_RESERVE_PART;
+        udp_close_source(u, many ? own : udp_table_oldest_source(&u->table));
+    }
     s = udp_table_source_add(&u->table, client, now);
     if (s)
         udp_sweep_at(u, now + u->timeout_ms);
@@ -409,7 +412,11 @@ struct tungo_udp *tungo_udp_new(const struct tungo_udp_setup *setup)
     u->fresh_ms = UDP_FRESH_MS;
     u->first_ms = UDP_FIRST_MS;
     u->buffer_bytes = DGRAM_MAX_BYTES;
-    udp_table_init(&u->table, key);
+    if (!udp_table_init(&u->table, key)) {
+        free(u);
+        return NULL;
+    }
+    u->sources_max = setup->sources_max ? setup->sources_max : UDP_SOURCES_MAX;
     packet_out_init(&u->down.out, setup->tungo);
     u->down.own = setup->own;
     u->down.n_own = setup->n_own;

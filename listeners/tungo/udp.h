@@ -28,6 +28,7 @@ struct tungo_udp_setup {
     struct icmp *icmp;      /* borrowed; NULL: errors are not told */
     const struct cidr *own; /* the device's addresses: their clients take packets of any size */
     size_t n_own;
+    size_t sources_max; /* 0: UDP_SOURCES_MAX */
 };
 
 struct tungo_udp_stats {

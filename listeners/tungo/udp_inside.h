@@ -37,6 +37,7 @@ struct tungo_udp {
     struct tungo_udp_setup setup;
     struct tungo_events events; /* on_udp NULL: not set */
     struct udp_table table;
+    size_t sources_max;
     struct udp_down down;
     struct udp_burst burst;
     struct job flush;

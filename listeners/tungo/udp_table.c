@@ -62,13 +62,14 @@ static uint32_t pair_hash(const struct udp_table *t, const struct udp_source *s,
     return addr_hash(dst, t->key ^ ((uint64_t)s->hash << 32 | s->hash));
 }
 
-void udp_table_init(struct udp_table *t, uint64_t key)
+bool udp_table_init(struct udp_table *t, uint64_t key)
 {
     *t = (struct udp_table){.key = key};
     list_init(&t->sources);
     list_init(&t->fresh);
     list_init(&t->dests);
     list_init(&t->ending);
+    return sources_init(&t->hosts, 0);
 }
 
 void udp_table_done(struct udp_table *t)
@@ -76,6 +77,7 @@ void udp_table_done(struct udp_table *t)
     BUG_ON(t->n_sources || t->n_pairs || t->n_dests);
     free(t->source_slots);
     free(t->pair_slots);
+    sources_done(&t->hosts);
     t->source_slots = NULL;
     t->pair_slots = NULL;
 }
@@ -103,6 +105,12 @@ struct udp_source *udp_table_source_add(struct udp_table *t, const struct addr *
     struct udp_source *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
+    s->host = source_get(&t->hosts, client);
+    if (!s->host) {
+        free(s);
+        return NULL;
+    }
+    list_append(&s->host->by_use, &s->of_host);
     s->client = *client;
     s->hash = addr_hash(client, t->key);
     s->used_ms = now_ms;
@@ -124,6 +132,8 @@ bool udp_table_source_drop(struct udp_table *t, struct udp_source *s)
         at = &(*at)->hash_next;
     *at = s->hash_next;
     list_remove(&s->used);
+    list_remove(&s->of_host);
+    source_put(s->host);
     t->n_sources--;
     free(s);
     return true;
@@ -132,6 +142,17 @@ bool udp_table_source_drop(struct udp_table *t, struct udp_source *s)
 struct udp_source *udp_table_oldest_source(const struct udp_table *t)
 {
     return list_is_empty(&t->sources) ? NULL : LIST_OWNER(t->sources.next, struct udp_source, used);
+}
+
+size_t udp_table_ports(const struct udp_table *t, const struct addr *client,
+                       struct udp_source **ret_oldest)
+{
+    const struct source *host = source_find(&t->hosts, client);
+
+    *ret_oldest = host && !list_is_empty(&host->by_use)
+                      ? LIST_OWNER(host->by_use.next, struct udp_source, of_host)
+                      : NULL;
+    return host ? host->flows : 0;
 }
 
 /* --- pairs */
@@ -335,6 +356,7 @@ void udp_table_used(struct udp_table *t, struct udp_dest *d, struct udp_pair *pa
     d->source->used_ms = now_ms;
     to_last(list_for(t, d), &d->used);
     to_last(&t->sources, &d->source->used);
+    to_last(&d->source->host->by_use, &d->source->of_host);
 }
 
 /* --- DNS */

@@ -13,12 +13,13 @@
 #include "core/addr.h"
 #include "core/list.h"
 #include "core/rc.h"
+#include "listeners/tungo/source.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-    UDP_SOURCES_MAX = 4096,
+    UDP_SOURCES_MAX = 4096,      /* fewer where descriptors are few (room.h) */
     UDP_DESTS_MAX = 8192,        /* associations of all sources */
     UDP_OPENING_MAX = 1024,      /* of them, not open yet */
     UDP_WAITING_PER_SOURCE = 64, /* of those, of one source */
@@ -35,9 +36,11 @@ struct udp_source {
     struct addr client;
     struct udp_source *hash_next;
     uint32_t hash;
-    struct list used;  /* in table.sources */
-    struct list pairs; /* of udp_pair.of_source, least recently used first */
-    struct list dests; /* of udp_dest.of_source */
+    struct list used;    /* in table.sources */
+    struct source *host; /* whose port it is */
+    struct list of_host; /* in host->by_use, least recently used first */
+    struct list pairs;   /* of udp_pair.of_source, least recently used first */
+    struct list dests;   /* of udp_dest.of_source */
     uint32_t n_pairs, n_opening;
     uint64_t used_ms;
 };
@@ -83,12 +86,13 @@ struct udp_table {
     struct udp_pair **pair_slots;
     size_t source_mask, pair_mask; /* slots - 1; 0: none yet */
     uint32_t n_sources, n_pairs, n_dests, n_opening;
+    struct sources hosts;             /* only their ports are counted here, as flows */
     struct list sources;              /* least recently used first, as the next */
     struct list fresh, dests, ending; /* nothing came back yet; in use; DNS that is answered */
 };
 
-void udp_table_init(struct udp_table *t, uint64_t key);
-void udp_table_done(struct udp_table *t); /* everything must have been removed */
+bool udp_table_init(struct udp_table *t, uint64_t key); /* false: no memory, nothing to undo */
+void udp_table_done(struct udp_table *t);               /* everything must have been removed */
 
 struct udp_source *udp_table_source(const struct udp_table *t, const struct addr *client);
 /* Caps are the caller's: it looks at n_sources and n_pairs first. NULL: no memory. */
@@ -97,6 +101,9 @@ struct udp_source *udp_table_source_add(struct udp_table *t, const struct addr *
 /* Frees it if nothing hangs on it. */
 bool udp_table_source_drop(struct udp_table *t, struct udp_source *s);
 struct udp_source *udp_table_oldest_source(const struct udp_table *t); /* NULL: none */
+/* How many ports the client's address has, and which of them was used longest ago (NULL: none). */
+size_t udp_table_ports(const struct udp_table *t, const struct addr *client,
+                       struct udp_source **ret_oldest);
 
 struct udp_pair *udp_table_pair(const struct udp_table *t, const struct udp_source *s,
                                 const struct addr *dst);

@@ -2,6 +2,7 @@
 """rawflood.py - packets that no honest client sends, IPv4, by a raw socket.
 
     rawflood.py syns SOURCE HOST PORT COUNT        SYNs from COUNT source ports
+    rawflood.py datagrams SOURCE HOST PORT COUNT   datagrams from COUNT source ports
     rawflood.py acks SOURCE HOST SECONDS           acknowledgements for flows that do not exist; prints how many
     rawflood.py badsums SOURCE HOST COUNT          SYNs, datagrams and pings with wrong checksums, COUNT of each
     rawflood.py lies SOURCE HOST COUNT             "fragmentation needed" about segments that nobody sent
@@ -62,6 +63,10 @@ def main():
         port, count = int(sys.argv[4]), int(sys.argv[5])
         for i in range(count):
             send(tcp(source, host, 1024 + i % 60000, port, i, 0, 2))
+    elif what == "datagrams":
+        port, count = int(sys.argv[4]), int(sys.argv[5])
+        for i in range(count):
+            send(udp(source, host, 1024 + i % 60000, port, b"flood"))
     elif what == "acks":
         packets = [tcp(source, host, 2000 + i, 80, i * 7919, 12345, 16) for i in range(1000)]
         end = time.monotonic() + float(sys.argv[4])

@@ -1,5 +1,6 @@
 /* One client with thousands of flows, SYNs or stray segments, and another one beside it. */
 #include "listeners/tungo/room.h"
+#include "listeners/tungo/udp_table.h"
 #include "tests/unit/tungoflow.h"
 
 enum { FLOWS_MAX = 80, GREEDY = 10, MODEST = 20 };
@@ -121,8 +122,11 @@ END_TEST
 START_TEST(test_cap_follows_the_descriptors)
 {
     ck_assert_uint_eq(room_flows_max(64), ROOM_FLOWS_LEAST);
-    ck_assert_uint_eq(room_flows_max(4096), 3584);
+    ck_assert_uint_eq(room_flows_max(4096), 3072);
     ck_assert_uint_eq(room_flows_max((size_t)-1), NETSTACK_FLOWS_MAX);
+    ck_assert_uint_eq(room_associations_max(64), ROOM_PORTS_LEAST);
+    ck_assert_uint_eq(room_associations_max(4096), 1024);
+    ck_assert_uint_eq(room_associations_max((size_t)-1), UDP_SOURCES_MAX);
 }
 END_TEST
 

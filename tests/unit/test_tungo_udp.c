@@ -1,6 +1,7 @@
 /* UDP of the device: routes asked once, associations shared or not, answers from their true sender,
  * caps, idle, DNS.
  */
+#include "listeners/tungo/room.h"
 #include "udpends.h"
 
 START_TEST(test_route_is_asked_once_and_what_waited_goes_in_order)
@@ -228,6 +229,40 @@ START_TEST(test_dns_with_other_uses_is_an_ordinary_flow)
 }
 END_TEST
 
+START_TEST(test_one_clients_ports_leave_room_for_others)
+{
+    char client[32];
+    struct tungo_udp_stats st;
+
+    open_at_once = true;
+    come("10.0.0.9:5", "8.8.8.8:9", "1", 1, 1);
+    for (int port = 1; port <= 2 * UDP_SOURCES_MAX; port++) {
+        (void)snprintf(client, sizeof(client), "10.0.0.2:%d", port);
+        come(client, "8.8.8.8:9", "1", 1, 1);
+        told[0] = 0;
+    }
+    tungo_udp_stats(u, &st);
+    ck_assert_uint_eq(st.sources, UDP_SOURCES_MAX);
+    turn_for(1);
+    told[0] = 0;
+    come("10.0.0.9:5", "8.8.8.8:9", "2", 1, 1); /* is still there */
+    turn_for(1);
+    ck_assert_str_eq(told + 1, ">8.8.8.8:9 1 2\n");
+    for (int port = 100; port < 200; port++) {
+        (void)snprintf(client, sizeof(client), "10.0.0.9:%d", port);
+        come(client, "8.8.8.8:9", "1", 1, 1);
+        told[0] = 0;
+    }
+    tungo_udp_stats(u, &st);
+    ck_assert_uint_eq(st.sources, UDP_SOURCES_MAX);
+    turn_for(1);
+    told[0] = 0;
+    come("10.0.0.9:5", "8.8.8.8:9", "3", 1, 1); /* what went was the other one's */
+    turn_for(1);
+    ck_assert_str_eq(told + 1, ">8.8.8.8:9 1 3\n");
+}
+END_TEST
+
 START_TEST(test_sources_and_waiting_ones_are_capped)
 {
     char client[32];
@@ -438,6 +473,7 @@ int main(void)
     tcase_add_test(t, test_dns_ends_when_all_questions_are_answered);
     tcase_add_test(t, test_dns_with_other_uses_is_an_ordinary_flow);
     tcase_add_test(t, test_sources_and_waiting_ones_are_capped);
+    tcase_add_test(t, test_one_clients_ports_leave_room_for_others);
     tcase_add_test(t, test_failing_to_open_later_ends_it);
     tcase_add_test(t, test_an_empty_datagram_goes_apart_where_an_association_takes_none);
     tcase_add_test(t, test_empty_datagrams_go_by_one_association_beside);
