@@ -2,6 +2,7 @@
 #include "core/host/hooks.h"
 #include "core/host/command.h"
 #include "core/loop.h"
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,7 @@ void hooks_cancel(struct hooks_run *run)
         break;
     case RUN_CHILD:
         run->state = RUN_CLOSING;
+        (void)uv_process_kill(&run->child, SIGTERM); /* or it changes the machine after us */
         uv_close((uv_handle_t *)&run->child, on_closed);
         break;
     case RUN_CALLING: /* who called us looks at `canceled` */

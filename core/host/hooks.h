@@ -48,8 +48,8 @@ struct hooks_events {
 struct hooks_run *hooks_start(struct loop *loop, enum hooks_phase phase,
                               const char *const *commands, size_t count,
                               const struct hooks_env *env, const struct hooks_events *ev);
-/* No event after this returns; a command under way is left to end by itself, the rest is dropped.
- */
+/* No event after this returns; a command under way gets SIGTERM and is not waited for, the rest is
+ * dropped. */
 void hooks_cancel(struct hooks_run *run);
 
 /* The same, waiting: for the way out of the process, when no loop turns any more. */

@@ -3,9 +3,11 @@
 #include "core/loop.h"
 #include <check.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The words joined by '|', or "!" and the reason. */
@@ -229,7 +231,7 @@ static void cancel_now(struct timer *t)
 START_TEST(test_cancel_ends_all_events)
 {
     static const char *const two[] = {"sh -c 'exit 1'", "sh -c 'exit 2'"};
-    static const char *const slow[] = {"sleep 0.3", "sh -c 'exit 2'"};
+    static const char *const slow[] = {"sleep 600", "sh -c 'exit 2'"};
     struct loop *loop = loop_new(NULL);
     struct hooks_events ev = events;
 
@@ -254,6 +256,9 @@ START_TEST(test_cancel_ends_all_events)
     loop_run(loop);
     loop_free(loop);
     ck_assert(!done);
+    int status = 0; /* the command does not outlive us */
+    ck_assert_int_gt(waitpid(-1, &status, 0), 0);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 }
 END_TEST
 
