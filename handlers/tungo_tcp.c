@@ -279,7 +279,10 @@ static void fall_back(struct tun_conn *c)
         return;
     }
     c->report.target = original;
-    dial(c, &original, NULL);
+    if (tun_is_bypassed(c->h, "tcp", &original)) /* as without a name */
+        fail(c, RC_DENIED, "bypass");
+    else
+        dial(c, &original, NULL);
 }
 
 static void on_dialled(void *arg, struct stream *s, const struct dial_result *res)

@@ -136,6 +136,12 @@ same "fallback: TLS" original "$(hello nx.test --records 3)"
 first_ms=$(ms probe first "$TARGET")
 check "a server that speaks first waits 1 s (${first_ms:-failed})" between 1000 "${first_ms:-99999}" 3500
 sniffer_down fallback "$fallback"
+sniffer_up fallrule "sniffing=true&sniffing.fallback=true&bypass=$TARGET"
+fallback=$pid
+before=$(fds "$fallback")
+same "fallback: not to an address that a rule forbids" "" "$(http nx.test)"
+same "fallback: a name elsewhere is not meant" "$NAMED named.test /x" "$(http named.test)"
+sniffer_down fallrule "$fallback"
 
 # --- the address is dialled, rules see the name
 sniffer_up override 'sniffing=true&sniffing.override=false'
