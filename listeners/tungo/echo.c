@@ -17,6 +17,9 @@ enum {
     CHOICES = 8,
     RECEIVES_PER_TURN = 32,
     AT_ID = 4, /* of an echo's header */
+    AT_SEQ = 6,
+    TYPE4_EXPIRED = 11,
+    TYPE6_EXPIRED = 3,
     QUOTE_BYTES = IP6_HEADER_BYTES + ICMP_HEADER_BYTES
 };
 
@@ -29,6 +32,7 @@ struct session {
     struct addr client; /* port: the client's identifier */
     struct addr local;  /* port: the one that the kernel puts in place */
     uint64_t used_ms;
+    int hops;                  /* that what is sent may take; 0: as the kernel likes */
     uint8_t last[QUOTE_BYTES]; /* the newest request's headers, for an error about it */
 };
 
@@ -126,20 +130,60 @@ static void tell(struct session *s, enum rc why)
     icmp_refuse(e->icmp, s->last, header + ICMP_HEADER_BYTES, why, loop_now_ms(e->loop));
 }
 
+/* The newest request's headers, as if it had been that of this sequence number. */
+static void quote_seq(struct session *s, unsigned seq)
+{
+    uint8_t *h = s->last + (s->client.family == AF_INET6 ? IP6_HEADER_BYTES : IP4_HEADER_BYTES);
+    uint32_t sum = (uint16_t)~packet_rd16(h + ICMP_AT_SUM);
+
+    sum += (uint16_t)~packet_rd16(h + AT_SEQ) + seq; /* RFC 1624 */
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    packet_wr16(h + ICMP_AT_SUM, (uint16_t)~sum);
+    packet_wr16(h + AT_SEQ, seq);
+}
+
+static bool is_expired(const struct sock_extended_err *err)
+{
+    return (err->ee_origin == SO_EE_ORIGIN_ICMP && err->ee_type == TYPE4_EXPIRED) ||
+           (err->ee_origin == SO_EE_ORIGIN_ICMP6 && err->ee_type == TYPE6_EXPIRED);
+}
+
+/* A router on the way: the client sees its address. c holds err and the router's address. */
+static void tell_expired(struct session *s, const struct cmsghdr *c)
+{
+    struct echo *e = s->owner;
+    size_t header = s->client.family == AF_INET6 ? IP6_HEADER_BYTES : IP4_HEADER_BYTES;
+    size_t at = sizeof(struct sock_extended_err), n = c->cmsg_len - CMSG_LEN(0);
+    struct sockaddr_storage ss = {0};
+    struct addr router = {.family = 0};
+
+    if (n > at) {
+        memcpy(&ss, CMSG_DATA(c) + at, n - at < sizeof ss ? n - at : sizeof ss);
+        router = addr_from_sockaddr((struct sockaddr *)&ss);
+        router.scope = 0;
+    }
+    icmp_expired(e->icmp, s->last, header + ICMP_HEADER_BYTES,
+                 router.family == s->client.family ? &router : NULL, loop_now_ms(e->loop));
+}
+
 /* What routers said about the request. */
 static void drain_errors(struct session *s)
 {
     _Alignas(struct cmsghdr) char control[256];
-    char byte;
+    uint8_t asked[ICMP_HEADER_BYTES]; /* of the request that failed */
 
     for (int i = 0; i < RECEIVES_PER_TURN; i++) {
-        struct iovec v = {&byte, 1};
+        struct iovec v = {asked, sizeof asked};
         struct msghdr m = {.msg_iov = &v,
                            .msg_iovlen = 1,
                            .msg_control = control,
                            .msg_controllen = sizeof control};
-        if (recvmsg(s->hot.fd, &m, MSG_ERRQUEUE) < 0)
+        ssize_t n = recvmsg(s->hot.fd, &m, MSG_ERRQUEUE);
+        if (n < 0)
             return;
+        if (n == sizeof asked)
+            quote_seq(s, packet_rd16(asked + AT_SEQ));
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
             struct sock_extended_err err;
             bool ours = (c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR) ||
@@ -147,6 +191,10 @@ static void drain_errors(struct session *s)
             if (!ours || c->cmsg_len < CMSG_LEN(sizeof err))
                 continue;
             memcpy(&err, CMSG_DATA(c), sizeof err);
+            if (is_expired(&err)) {
+                tell_expired(s, c);
+                continue;
+            }
             enum rc why = meaning(err.ee_errno);
             if (why != RC_OK)
                 tell(s, why);
@@ -284,6 +332,19 @@ static void keep_headers(struct session *s, const struct packet *p)
     memcpy(s->last + header, p->ip + p->l4, ICMP_HEADER_BYTES);
 }
 
+/* One hop was us. Without it the ping goes all the same. */
+static void set_hops(struct session *s, const struct packet *p)
+{
+    bool v6 = packet_version(p->ip) == 6;
+    int hops = p->ip[v6 ? IP6_AT_HOPS : IP4_AT_TTL] - 1;
+
+    if (hops < 1 || hops == s->hops)
+        return;
+    if (setsockopt(s->hot.fd, v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_UNICAST_HOPS : IP_TTL, &hops,
+                   sizeof hops) == 0)
+        s->hops = hops;
+}
+
 enum rc echo_forward(struct echo *e, const struct packet *p, const struct sockopts *so,
                      struct diag *diag)
 {
@@ -301,6 +362,7 @@ enum rc echo_forward(struct echo *e, const struct packet *p, const struct sockop
     if (rc != RC_OK)
         return rc;
     keep_headers(s, p);
+    set_hops(s, p);
     used(s);
     socklen_t len = addr_to_sockaddr(&p->dst, false, &ss);
     ssize_t n;

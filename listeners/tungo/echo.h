@@ -1,6 +1,7 @@
 /* listeners/tungo/echo.h - pings that really leave (`icmp: forward`): echo requests of clients go
  * out by unprivileged ping sockets, bound as direct connections are, and what comes back goes to
- * the client as it came: answers, and "unreachable" as an ICMP error about the request.
+ * the client as it came: answers, and "unreachable" as an ICMP error about the request. It leaves
+ * with one hop less than it came with; where that is used up, the client hears it from that router.
  *
  *   (client, identifier) -> one socket; the kernel puts an identifier of its own in place
  *

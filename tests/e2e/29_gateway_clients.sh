@@ -60,6 +60,18 @@ ends both "$pid_both"
 check "wrong checksums are dropped and counted: $(counted both checksum) of 60" at_least "$(counted both checksum)" 60
 check "lying errors are counted: $(counted both 'not believed') of 30" at_least "$(counted both 'not believed')" 30
 
+# --- with icmp=forward, routers behind us are seen, too
+tungo_up pinging 'icmp=forward'
+for v in "-4 $TARGET 10.90.5.1 192.168.123.2 10.90.1.1" "-6 $TARGET6 fd90:5::1 fd12:3::2 fd90:1::1"; do
+	set -- $v
+	for n in 1 2 3 4; do
+		want=$2 && [ $n = 4 ] || eval "want=\$$((n + 2))"
+		same "$2, forwarded: hop $n" "$want" "$(hop "$2" "$1" $n)"
+	done
+	same "$2: three pings with 3 hops are told of each" 3 "$(inside "$L" ping "$1" -c 3 -i 0.2 -W 2 -t 3 "$2" | grep -c "^From $5 icmp_seq=[123] ")"
+done
+ends pinging "$pid_pinging"
+
 # --- admission by subnet
 tungo_up admitting 'admission=10.90.5.0/24,fd90:5::/64'
 for a in "$TARGET" "$TARGET6"; do
