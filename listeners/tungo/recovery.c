@@ -176,6 +176,7 @@ static void on_double(struct recovery *r, const struct sack_block *b)
 
     if (seq_lt(b->from, r->probe_to) && seq_lt(r->probe_from, b->to)) {
         r->probe_from = r->probe_to = r->una; /* the probe: only the acknowledgement was late */
+        r->probing = false;                   /* also one that waits: nothing of it is left */
         return;
     }
     if (!r->undo_bytes || seq_lt(b->from, r->undo_from))
