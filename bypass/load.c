@@ -123,8 +123,9 @@ static enum rc add_lines(struct load *l, const struct load_cfg *cfg, char *buf, 
         rc = add_line(l, cfg, at, (size_t)(newline - at), ++*line);
         at = newline < stop ? newline + 1 : stop;
     }
-    *n = (size_t)(stop - at);
-    memmove(buf, at, *n);
+    *n = at < stop ? (size_t)(stop - at) : 0;
+    if (*n > 0)
+        memmove(buf, at, *n);
     return rc;
 }
 

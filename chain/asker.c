@@ -272,7 +272,11 @@ static int make_channel(struct asker *a)
             return status;
         }
     }
+/* newer c-ares (Debian 13) would like _ex; Debian 12 has no such thing */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     ares_set_socket_functions(a->channel, &socket_functions, a);
+#pragma GCC diagnostic pop
     a->made = true;
     return ARES_SUCCESS;
 }

@@ -100,7 +100,7 @@ static void grow_cubic(struct congestion *c, uint32_t acked, const struct rtt *r
     next = larger(next, cwnd + reno_alpha * mss * acked / cwnd);
     if (next > cwnd * 1.5)
         next = cwnd * 1.5;
-    c->cwnd = next < CONGESTION_MOST_BYTES ? (uint32_t)(next + 0.5) : CONGESTION_MOST_BYTES;
+    c->cwnd = next < (double)CONGESTION_MOST_BYTES ? (uint32_t)(next + 0.5) : CONGESTION_MOST_BYTES;
 }
 
 void congestion_on_ack(struct congestion *c, uint32_t acked, uint32_t flight, const struct rtt *r,
@@ -174,7 +174,7 @@ void congestion_refill(struct congestion *c, const struct rtt *r, uint64_t now_u
         return;
     }
     rate = gain * c->cwnd / (double)r->smooth_us;
-    most = larger(CONGESTION_BURST_BYTES, rate * CREDIT_US);
+    most = larger(CONGESTION_BURST_BYTES, rate * (double)CREDIT_US);
     credit = c->credit + rate * (double)since;
     c->credit = (uint32_t)(credit < most ? credit : most);
 }
