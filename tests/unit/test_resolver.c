@@ -39,6 +39,12 @@ static size_t answer(unsigned char *q, size_t len, bool *ret_late)
 {
     char label[64] = "";
     memcpy(label, q + 13, q[12] < 63 ? q[12] : 63);
+    size_t end = 12;
+    while (end < len && q[end] != 0)
+        end += 1u + q[end];
+    ck_assert_uint_le(end + 5, len);
+    len = end + 5; /* a newer c-ares adds an OPT record, which nobody here understands */
+    put16(q + 10, 0);
     unsigned type = (unsigned)(q[len - 4] << 8 | q[len - 3]);
     bool a = type == 1;
     a ? server.asked_a++ : server.asked_aaaa++;
