@@ -19,11 +19,11 @@ static inline void pause_ms(struct loop *l, uint64_t ms)
     struct timer t;
 
     timer_init(l, &t, on_pause_over);
-    for (int i = 0; i < TURNS; i++) {
-        if (!timer_start(&t, i == 0 ? ms : 0))
-            abort();
-        loop_run(l);
-    }
+    if (!timer_start(&t, ms))
+        abort();
+    loop_run(l);
+    for (int i = 0; i < TURNS; i++)
+        uv_run(loop_uv(l), UV_RUN_NOWAIT);
     timer_stop(&t);
 }
 
