@@ -10,14 +10,7 @@ inside "$C" sh -c 'for f in all default; do echo 1 >/proc/sys/net/ipv4/conf/$f/r
 inside "$C" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
 net_mark
 trap 'ip -n "$C" link del c1 2>/dev/null; ip netns del "$L" 2>/dev/null; finish' EXIT
-ip netns add "$L"
-ip -n "$L" link set lo up
-inside "$L" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
-ip link add l0 netns "$L" type veth peer name c1 netns "$C"
-addr "$L" l0 10.90.5.2/24 fd90:5::2/64
-addr "$C" c1 10.90.5.1/24 fd90:5::1/64
-ip -n "$L" route add default via 10.90.5.1
-ip -n "$L" -6 route add default via fd90:5::1
+net_lan "$L" l0 c1 5
 target_up
 relay_up server 'bind=true'
 sed -n '/^```yaml$/,/^```$/p' "$here/docs/GATEWAY.md" | sed '/^```/d; s/lan0/c1/; s/wan0/c0/; s/^\( *\)type: relay$/&\n\1auth: {username: demo, password: demo-only}/' >"$work/gateway.yml"

@@ -15,18 +15,8 @@ inside "$C" sh -c 'cd /proc/sys/net && echo 1 >ipv4/ip_forward && echo 1 >ipv6/c
 ip -n "$S" route add blackhole 10.90.9.77
 net_mark
 trap 'for d in c1 c2; do ip -n "$C" link del $d 2>/dev/null; done; for n in "$L" "$M"; do for p in $(ip netns pids "$n" 2>/dev/null); do kill "$p"; done; ip netns del "$n" 2>/dev/null; done; finish' EXIT
-client() { # NAMESPACE DEVICE ROUTER-DEVICE SUBNET
-	ip netns add "$1"
-	ip -n "$1" link set lo up
-	inside "$1" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
-	ip link add "$2" netns "$1" type veth peer name "$3" netns "$C"
-	addr "$1" "$2" "10.90.$4.2/24" "fd90:$4::2/64"
-	addr "$C" "$3" "10.90.$4.1/24" "fd90:$4::1/64"
-	ip -n "$1" route add default via "10.90.$4.1"
-	ip -n "$1" -6 route add default via "fd90:$4::1"
-}
-client "$L" l0 c1 5
-client "$M" m0 c2 6
+net_lan "$L" l0 c1 5
+net_lan "$M" m0 c2 6
 target_up
 counted() { sed -n "s/.*$2 \([0-9]*\).*/\1/p" "$work/$1.log" | tail -n 1; }
 at_least() { [ "${1:-0}" -ge "$2" ]; }
@@ -84,18 +74,7 @@ ends admitting "$pid_admitting"
 start many "$C" prlimit --nofile=400:400 "$CGOST" -L "$(tungo_url)"
 mine="$mine $pid"
 tungo_is_up
-cat >"$work/hoard.py" <<'END'
-import signal, socket, sys
-kept = []
-for i in range(2000):
-    s = socket.socket()
-    s.setblocking(False)
-    s.connect_ex((sys.argv[1], 7))
-    kept.append(s)
-print("ready", flush=True)
-signal.pause()
-END
-start hoard "$L" python3 "$work/hoard.py" "$TARGET"
+start hoard "$L" python3 "$here/tests/tools/hoard.py" "$TARGET" 2000
 wait_for "2000 flows asked for" 10 grep -q ready "$work/hoard.log"
 hoarding() { [ "$(fds "$pid_many")" -ge 260 ]; }
 wait_for "260 of them" 10 hoarding && ok "one client has many flows: $(fds "$pid_many") descriptors of 400"

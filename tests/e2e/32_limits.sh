@@ -41,18 +41,7 @@ before=$(fds "$pid_client")
 rm -f "$work/live"
 start live2 "$C" python3 "$here/tests/tools/probe.py" --seconds 5 live "$TARGET" 5 "$work/live"
 wait_for "5 living flows" 10 further 1
-cat >"$work/many.py" <<'END'
-import signal, socket, sys
-kept = []
-for i in range(150):
-    s = socket.socket()
-    s.setblocking(False)
-    s.connect_ex((sys.argv[1], 7))
-    kept.append(s)
-print("ready", flush=True)
-signal.pause()
-END
-start many "$C" python3 "$work/many.py" "$TARGET"
+start many "$C" python3 "$here/tests/tools/hoard.py" "$TARGET" 150
 wait_for "150 flows asked for" 10 grep -q ready "$work/many.log"
 full() { [ "$(fds "$pid_client")" -ge 62 ]; }
 wait_for "use of all descriptors" 10 full && ok "tungo: all descriptors are in use"

@@ -60,6 +60,17 @@ net_route() {
 	ip -n "$T" route add 10.90.1.0/24 via 10.90.2.1
 	ip -n "$T" -6 route add fd90:1::/64 via fd90:2::1
 }
+# net_lan NAMESPACE DEVICE ROUTER-DEVICE SUBNET: a host of a LAN whose router is the client; the script deletes both
+net_lan() {
+	ip netns add "$1"
+	ip -n "$1" link set lo up
+	inside "$1" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
+	ip link add "$2" netns "$1" type veth peer name "$3" netns "$C"
+	addr "$1" "$2" "10.90.$4.2/24" "fd90:$4::2/64"
+	addr "$C" "$3" "10.90.$4.1/24" "fd90:$4::1/64"
+	ip -n "$1" route add default via "10.90.$4.1"
+	ip -n "$1" -6 route add default via "fd90:$4::1"
+}
 # what must be as before at the end: call it when the net is ready and none of our programs runs
 net_state() {
 	for n in "$C" "$S"; do
