@@ -1,15 +1,19 @@
 /* badlink - a bad network between two namespaces: delay, loss, reordering, duplication, from a
  * seed.
  *
- *   badlink NS_A DEV_A NS_B DEV_B [delay=MS] [jitter=MS] [loss=PERCENT] [reorder=PERCENT]
- * [dup=PERCENT] [seed=N] [queue=N] [rate=MBIT] [buffer=MS] [late=PERCENT] [by=N]
+ *   badlink NS_A DEV_A NS_B DEV_B [delay=MS] [jitter=MS] [loss=PERCENT] [burst=N]
+ *       [reorder=PERCENT] [dup=PERCENT] [seed=N] [queue=N] [rate=MBIT] [buffer=MS]
+ *       [late=PERCENT] [by=N]
  *
  * Makes a TUN device in each namespace (the caller sets addresses and routes) and carries packets
- * between them, each way alike. "reorder" lets a packet overtake: it leaves without the delay (at
- * least 5 ms of delay are then used). "rate" is each way's, what would
- * wait for longer than "buffer" (40 ms) in front of it is dropped; "late" with it lets a packet be
- * overtaken by N others (8). Prints "ready" on stdout when both devices are there, and its
- * counters on stderr when SIGTERM ends it.
+ * between them, each way alike. "loss" takes single packets; with "burst" it comes in runs of N
+ * packets in the mean, as on a radio link, and is the same in all (Gilbert-Elliott: each way is
+ * good, which loses nothing, or bad, which loses everything; each packet may end a state; at most
+ * N of N + 1 can be lost so).
+ * "reorder" lets a packet overtake: it leaves without the delay (at least 5 ms of delay are then
+ * used). "rate" is each way's, what would wait for longer than "buffer" (40 ms) in front of it is
+ * dropped; "late" with it lets a packet be overtaken by N others (8). Prints "ready" on stdout when
+ * both devices are there, and its counters on stderr when SIGTERM ends it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,13 +40,14 @@ struct packet {
 };
 
 static struct {
-    unsigned long delay, jitter, loss, reorder, dup, seed, queue, rate, buffer, late, by;
+    unsigned long delay, jitter, loss, burst, reorder, dup, seed, queue, rate, buffer, late, by;
 } opt = {.seed = 1, .queue = 20000, .buffer = 40, .by = 8};
 static uint64_t free_us[2]; /* when each way has sent what it has */
+static int bad[2];          /* bursts: this way loses everything at the moment */
 
 static struct packet **heap;
 static size_t heap_n;
-static uint64_t counter, passed, lost, dropped, early, doubled, rng;
+static uint64_t counter, passed, lost, bursts, dropped, early, doubled, rng;
 static volatile sig_atomic_t ended;
 
 static void on_signal(int sig)
@@ -77,6 +82,20 @@ static uint32_t next_random(void)
 static int happens(unsigned long percent)
 {
     return percent && next_random() % 10000 < percent;
+}
+
+static int is_lost(int to)
+{
+    double leave = 1.0 / (double)(opt.burst ? opt.burst : 1), loss = (double)opt.loss / 10000;
+    double enter = loss < 1 ? leave * loss / (1 - loss) : 1;
+
+    if (!opt.burst || !opt.loss)
+        return happens(opt.loss);
+    if (next_random() < (bad[to] ? leave : enter) * 4294967296.0) {
+        bad[to] = !bad[to];
+        bursts += (uint64_t)bad[to];
+    }
+    return bad[to];
 }
 
 static int open_tun(const char *ns, const char *name)
@@ -182,7 +201,7 @@ static void take_in(int from, int to)
 
         if (n <= 0)
             return;
-        if (happens(opt.loss)) {
+        if (is_lost(to)) {
             lost++;
             continue;
         }
@@ -206,8 +225,8 @@ int main(int argc, char **argv)
 
     if (argc < 5) {
         fprintf(stderr, "usage: badlink NS_A DEV_A NS_B DEV_B [delay=MS] [jitter=MS] [loss=%%] "
-                        "[reorder=%%] [dup=%%] "
-                        "[seed=N] [queue=N] [rate=MBIT] [buffer=MS] [late=%%] [by=N]\n");
+                        "[burst=N] [reorder=%%] [dup=%%] [seed=N] [queue=N] [rate=MBIT] "
+                        "[buffer=MS] [late=%%] [by=N]\n");
         return 2;
     }
     for (int i = 5; i < argc; i++) {
@@ -220,6 +239,8 @@ int main(int argc, char **argv)
             opt.jitter = strtoul(eq + 1, NULL, 10);
         else if (k == 4 && !strncmp(argv[i], "loss", k))
             opt.loss = hundredths(eq + 1);
+        else if (k == 5 && !strncmp(argv[i], "burst", k))
+            opt.burst = strtoul(eq + 1, NULL, 10);
         else if (k == 7 && !strncmp(argv[i], "reorder", k))
             opt.reorder = hundredths(eq + 1);
         else if (k == 3 && !strncmp(argv[i], "dup", k))
@@ -280,9 +301,10 @@ int main(int argc, char **argv)
         take_in(fds[0].fd, 1);
         take_in(fds[1].fd, 0);
     }
-    fprintf(stderr, "badlink: passed %llu lost %llu early %llu doubled %llu dropped %llu\n",
-            (unsigned long long)passed, (unsigned long long)lost, (unsigned long long)early,
-            (unsigned long long)doubled, (unsigned long long)dropped);
+    fprintf(stderr,
+            "badlink: passed %llu lost %llu bursts %llu early %llu doubled %llu dropped %llu\n",
+            (unsigned long long)passed, (unsigned long long)lost, (unsigned long long)bursts,
+            (unsigned long long)early, (unsigned long long)doubled, (unsigned long long)dropped);
     while (heap_n)
         free(heap_take());
     free(heap);
