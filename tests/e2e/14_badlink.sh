@@ -17,7 +17,7 @@ over() { # way words-of-badlink...
 	rm -f "$work/badlink.log" # its "ready" is of the link before
 	"$badlink" "$C" b0 "$S" b1 seed=7 "$@" </dev/null >"$work/badlink.log" 2>&1 &
 	link=$! && pids="$link $pids"
-	wait_for "link" 5 grep -q ready "$work/badlink.log" || exit 1
+	wait_for "link" 15 grep -q ready "$work/badlink.log" || exit 1
 	addr "$C" b0 10.90.5.2/24
 	addr "$S" b1 10.90.5.1/24
 	cgost client "$C" -L "$(tungo_url udpTimeout=5s)" -F 'relay+wss://demo:demo-only@10.90.5.1:443'
@@ -25,9 +25,9 @@ over() { # way words-of-badlink...
 	check "$way: $bytes bytes up" probe --seconds 60 up "$TARGET" "$bytes"
 	check "$way: $bytes bytes down" probe --seconds 60 down "$TARGET" "$bytes"
 	check "$way: 20 flows at once" probe --seconds 60 flows "$TARGET" 20 50000
-	check "$way: the target speaks first" probe first "$TARGET"
-	check "$way: half-close by the target" probe late "$TARGET" 200000
-	check "$way: datagrams (TCP carries them: none is lost)" probe udp "$TARGET" 1 1000 5000
+	check "$way: the target speaks first" probe --seconds 60 first "$TARGET"
+	check "$way: half-close by the target" probe --seconds 60 late "$TARGET" 200000
+	check "$way: datagrams (TCP carries them: none is lost)" probe --seconds 60 udp "$TARGET" 1 1000 5000
 	stop_pid "$pid_client" && same "$way: client ended with status" 0 "$status"
 	stop_pid "$link"
 }

@@ -26,7 +26,7 @@ ends() { wait_for "$1: the end of its associations" "$2" few_fds "$pid_client" "
 tungo_up client 'udpTimeout=30s'
 base=$(fds "$pid_client")
 # the device's MTU is smaller than the LAN's: its first large datagram is lost and tells the host, as behind any router
-for a in "$TARGET" "$TARGET6"; do inside "$L" python3 "$here/tests/tools/probe.py" udp "$a" 1450 >/dev/null 2>&1; done
+for a in "$TARGET" "$TARGET6"; do inside "$L" python3 "$here/tests/tools/probe.py" --seconds 5 udp "$a" 1450 >/dev/null 2>&1; done
 for n in "$C" "$L"; do
 	who=client && [ "$n" = "$C" ] || who="LAN host"
 	for v in "$TARGET $other" "$TARGET6 $other6"; do

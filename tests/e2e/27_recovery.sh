@@ -33,25 +33,31 @@ drop() {
 		$nft_in "add rule netdev bad in meta protocol { ip, ip6 } $rule numgen random mod 10000 < $1 drop"
 	done
 }
-lan() { inside "$L" timeout 30 python3 "$here/tests/tools/probe.py" --seconds 30 "$@"; }
+lan() { inside "$L" timeout 60 python3 "$here/tests/tools/probe.py" --seconds 60 "$@"; }
 received() { inside "$L" cat /sys/class/net/l0/statistics/rx_bytes; }
-# down WHAT HOST: within the time, and without much more on the wire (lwIP alone: 1700 at 1 %, 2900 at 3 %)
+# down WHAT HOST PARTS_OF_10000_LOST: within the time, and without much more on the wire than must be: headers, and what
+# is lost twice. lwIP alone makes 1700 at 1 %, 2900 at 3 %. A busy machine drops and delays on its own: the best of three.
 down() {
-	before=$(received)
-	check "$1: $n bytes down" lan down "$2" $n
-	wire=$((($(received) - before) * 1000 / n))
-	check "$1: at most 1130 bytes on the wire per 1000 (37 are headers): $wire" [ "$wire" -le 1130 ]
+	least=$((10400000 / (10000 - $3))) most=
+	for turn in 1 2 3; do
+		before=$(received)
+		check "$1: $n bytes down" lan down "$2" $n
+		wire=$((($(received) - before) * 1000 / n)) most=$((least * 12 / 10))
+		[ -z "$slow" ] || most=$((least * 13 / 10))
+		[ "$wire" -gt "$most" ] || break
+	done
+	check "$1: at most $most bytes on the wire per 1000 ($least must be): $wire" [ "$wire" -le "$most" ]
 }
 
 tungo_up client 'mtu=1500'
 fds_before=$(fds "$pid_client")
 for loss in 0 10 100 300 500; do
 	drop $loss
-	down "$loss/10000 of the data lost" $TARGET
+	down "$loss/10000 of the data lost" $TARGET $loss
 	check "$loss/10000 of the data lost: $((n / 4)) bytes up" lan up $TARGET $((n / 4))
 done
 drop 100 all
-down "1 % of everything lost, IPv6" $TARGET6
+down "1 % of everything lost, IPv6" $TARGET6 100
 check "1 % of everything lost, IPv6: up" lan up $TARGET6 $((n / 8))
 check "1 % of everything lost: 20 flows at once" lan flows $TARGET 20 100000
 drop 500 all
@@ -60,7 +66,7 @@ check "5 % of everything lost: down" lan down $TARGET $((n / 4))
 drop 100
 knob() { inside "$L" sh -c "echo '$2' >/proc/sys/net/ipv4/$1"; }
 knob tcp_timestamps 0
-down "without timestamps" $TARGET
+down "without timestamps" $TARGET 100
 knob tcp_timestamps 1
 for window in 2304 16384; do
 	rmem=$(inside "$L" cat /proc/sys/net/ipv4/tcp_rmem)
@@ -85,7 +91,7 @@ stop_pid "$pid_client" && same "ended with status" 0 "$status"
 for words in 'delay=5 loss=1 reorder=1' 'delay=50 loss=1' 'delay=200'; do
 	"$badlink" "$L" l1 "$C" c2 seed=7 $words </dev/null >"$work/badlink.log" 2>&1 &
 	link=$! && pids="$link $pids"
-	wait_for "link" 5 grep -q ready "$work/badlink.log" || exit 1
+	wait_for "link" 15 grep -q ready "$work/badlink.log" || exit 1
 	addr "$L" l1 10.90.6.2/24
 	addr "$C" c2 10.90.6.1/24
 	ip -n "$L" route replace default via 10.90.6.1

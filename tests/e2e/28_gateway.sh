@@ -16,17 +16,17 @@ relay_up server 'bind=true'
 sed -n '/^```yaml$/,/^```$/p' "$here/docs/GATEWAY.md" | sed '/^```/d; s/lan0/c1/; s/wan0/c0/; s/^\( *\)type: relay$/&\n\1auth: {username: demo, password: demo-only}/' >"$work/gateway.yml"
 cgost router "$C" -C "$work/gateway.yml"
 clients_routed() { ip -n "$C" -6 rule | grep -q 'iif c1 lookup main' && ip -n "$C" route get "$TARGET" from 10.90.5.2 iif c1 | grep -q 'dev tungo'; }
-wait_for "device" 10 device_up "$C" tungo && wait_for "rules" 5 clients_routed
+wait_for "device" 10 device_up "$C" tungo && wait_for "rules" 15 clients_routed
 lan() { inside "$L" timeout 60 python3 "$here/tests/tools/probe.py" "$@"; }
 for a in "$TARGET" "$TARGET6"; do
 	check "$a: up" lan up "$a" 3000000
 	check "$a: down" lan down "$a" 3000000
 	check "$a: 20 flows" lan flows "$a" 20 100000
 	check "$a: datagrams" lan udp "$a" 1 1000
-	check "$a: a closed port is refused" lan error "$a" 1 ECONNREFUSED 3000
-	check "$a: ping" inside "$L" ping -c 1 -W 2 "$a"
+	check "$a: a closed port is refused" lan error "$a" 1 ECONNREFUSED 10000
+	check "$a: ping" inside "$L" ping -c 1 -W 10 "$a"
 done
-check "the router itself answers" inside "$L" ping -c 1 -W 2 10.90.5.1
+check "the router itself answers" inside "$L" ping -c 1 -W 10 10.90.5.1
 check "its own traffic keeps its way" sh -c "ip -n $C route get $TARGET | grep -q 'dev c0'"
 # what doctor says of a gateway that is right, and of what is forgotten most
 doctor() { inside "$C" "$CGOST" doctor -C "$work/gateway.yml" >"$work/said.log" 2>&1; }

@@ -117,18 +117,18 @@ client_up() { # yaml | url
 		-F "relay+wss://demo:demo-only@$SERVER:443?interface=c0&bypass=$NAME" ;;
 	esac
 	client=$pid mine="$mine $pid"
-	wait_for "device" 10 device_up "$C" tungo || exit 1
+	wait_for "device" 20 device_up "$C" tungo || exit 1
 	if [ "$1" != yaml ]; then # a command line has no hooks: its user types them
 		ip -n "$C" route add default via 192.168.123.1 dev tungo metric 1
 		ip -n "$C" -6 route add default dev tungo metric 1
 	fi
-	for a in $EX $OT6; do wait_for "default route" 5 routed $a || exit 1; done
+	for a in $EX $OT6; do wait_for "default route" 20 routed $a || exit 1; done
 }
 client_down() {
 	stop_pid "$client"
 	same "$way: ends with status 0" 0 "$status"
 	gone() { ! ip -n "$C" link show tungo 2>/dev/null; }
-	wait_for "the device goes" 5 gone
+	wait_for "the device goes" 20 gone
 }
 
 # --- watching
@@ -155,7 +155,7 @@ some() { # WHAT WORD...: packets of that kind were seen
 }
 
 # --- what applications do, all at once: does NAME "WHAT MUST COME" COMMAND...; patient ones try again until that comes
-jobs= patience=1 limit=20 wait=2
+jobs= patience=2 limit=60 wait=2
 does() {
 	job=$1 want=$2 && shift 2
 	echo "$want" >"$work/job.$job.want"
@@ -339,7 +339,7 @@ ip -n "$C" link del e0
 bad_link() { # NAME DEV NAMESPACE DEV
 	"$TOOLS/badlink" "$C" "$2" "$3" "$4" delay=100 loss=20 seed=$1 </dev/null >"$work/link-$2.log" 2>&1 &
 	pids="$! $pids"
-	wait_for "link" 5 grep -q ready "$work/link-$2.log" || exit 1
+	wait_for "link" 15 grep -q ready "$work/link-$2.log" || exit 1
 }
 bad_link 3 c0 "$S" s0
 bad_link 4 e0 "$T" d0
@@ -349,7 +349,7 @@ addr "$C" e0 10.91.1.2/24 fd91:1::2/64
 addr "$T" d0 10.91.1.1/24 fd91:1::1/64
 default_routes
 net_mark
-patience=9 limit=60 wait=4
+patience=9 limit=120 wait=4
 policy "bad links, yaml" yaml own_lookup run_jobs
 policy "bad links, url" url run_jobs
 net_same

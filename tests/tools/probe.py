@@ -316,7 +316,7 @@ def slow(host, port, text, least, most):
 class Udp:
     """A datagram socket, plain or through a socks5 association."""
 
-    def __init__(self, host, port, patience=3.0):
+    def __init__(self, host, port):
         self.host, self.port, self.head, self.may_be_empty = host, port, b"", False
         if opt.via:
             self.control = socket.create_connection((opt.via.hostname, opt.via.port), timeout=opt.seconds)
@@ -326,7 +326,7 @@ class Udp:
             to = (host, port)
         self.s = socket.socket(socket.AF_INET6 if ":" in to[0] else socket.AF_INET, socket.SOCK_DGRAM)
         self.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.s.settimeout(patience)
+        self.s.settimeout(max(3.0, opt.seconds / 3))
         self.s.connect(to)
 
     def send(self, d):

@@ -18,7 +18,7 @@ kernel could not hand over.
 """
 import argparse, collections, ipaddress, re, select, signal, socket, struct, sys
 
-ETH_P_ALL, SOL_PACKET, PACKET_STATISTICS = 3, 263, 6
+ETH_P_ALL, SOL_PACKET, PACKET_STATISTICS, SO_RCVBUFFORCE = 3, 263, 6, 33
 NEIGHBOURS = {130, 131, 132, 133, 134, 135, 136, 143}  # ICMPv6: MLD, router and neighbour discovery
 ERRORS = {4: {3, 4, 5, 11, 12}, 6: {1, 2, 3, 4}}
 HEAD = re.compile(rb"[A-Za-z0-9.-]+")
@@ -154,7 +154,7 @@ def main():
         if not dev:
             continue
         s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 20)
+        s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)  # SO_RCVBUF is capped: a busy machine would miss packets
         s.bind((dev, ETH_P_ALL))
         socks[s] = dev, getattr(judge, role)
     awake, wake = socket.socketpair()
