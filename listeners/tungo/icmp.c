@@ -256,7 +256,11 @@ bool icmp_note_parse(const struct packet *p, struct icmp_note *ret_note)
 
 void icmp_init(struct icmp *ic, struct tungo *t)
 {
-    *ic = (struct icmp){.bucket = {.tokens = ICMP_BURST}};
+    static const struct budget_limits limits = {ICMP_BURST, ICMP_PER_SECOND, ICMP_OWN_BURST,
+                                                ICMP_OWN_PER_SECOND};
+
+    *ic = (struct icmp){.echoes = 0};
+    budget_init(&ic->budget, &limits);
     packet_out_init(&ic->out, t);
 }
 
@@ -275,7 +279,9 @@ bool icmp_packet(struct icmp *ic, struct packet *p)
 
 static void send_error(struct icmp *ic, const uint8_t *buf, size_t len, uint64_t now_ms)
 {
-    if (!bucket_take(&ic->bucket, ICMP_BURST, ICMP_PER_SECOND, now_ms)) {
+    struct addr client = packet_dst(buf);
+
+    if (!budget_take(&ic->budget, &client, now_ms)) {
         ic->limited++;
         return;
     }

@@ -3,15 +3,15 @@
  *
  * The builders and the parser are pure. Packets must have passed the gate or have been built by us.
  * Errors name the original destination as their sender: the client shall believe that it heard from
- * the target's side. Rate-limited: 100 errors at once, 200 a second. RFC 792, 1122 3.2.2, 1812
- * 4.3.2, 4443.
+ * the target's side. Rate-limited, see budget.h: 200 errors at once, of which the second half is
+ * not for who floods, 200 a second. RFC 792, 1122 3.2.2, 1812 4.3.2, 4443.
  */
 #ifndef LISTENERS_TUNGO_ICMP_H
 #define LISTENERS_TUNGO_ICMP_H
 
 #include "core/addr.h"
 #include "core/rc.h"
-#include "listeners/tungo/bucket.h"
+#include "listeners/tungo/budget.h"
 #include "listeners/tungo/packet_out.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +20,13 @@
 struct packet;
 struct tungo;
 
-enum { ICMP_ERROR_BYTES = 1280, ICMP_BURST = 100, ICMP_PER_SECOND = 200 };
+enum {
+    ICMP_ERROR_BYTES = 1280,
+    ICMP_BURST = 200,
+    ICMP_PER_SECOND = 200,
+    ICMP_OWN_BURST = 20,
+    ICMP_OWN_PER_SECOND = 10,
+};
 
 bool icmp_is_echo(const struct packet *p); /* a request; p is GATE_ICMP */
 /* Turns the echo request in p (GATE_ICMP) into its answer, in place. false: it is none, or its
@@ -58,7 +64,7 @@ bool icmp_note_parse(const struct packet *p, struct icmp_note *ret_note);
 /* --- with state: the limiter, and the way out. Owner: the listener. */
 struct icmp {
     struct packet_out out;
-    struct bucket bucket;
+    struct budget budget;
     const struct cidr *own; /* the device's addresses */
     size_t n_own;
     bool block; /* `icmp: block`: no echo answers (errors go out all the same) */

@@ -81,6 +81,9 @@ static void on_turn_end(struct job *job);
 
 struct netstack *netstack_new(struct loop *loop, struct tungo *t)
 {
+    static const struct budget_limits resets = {NETSTACK_RESETS_BURST, NETSTACK_RESETS_PER_SECOND,
+                                                NETSTACK_RESETS_OWN_BURST,
+                                                NETSTACK_RESETS_OWN_PER_SECOND};
     struct netstack *ns = calloc(1, sizeof *ns);
     ip4_addr_t own, mask, none;
 
@@ -89,6 +92,7 @@ struct netstack *netstack_new(struct loop *loop, struct tungo *t)
     ns->loop = loop;
     ns->tungo = t;
     ns->flows_max = NETSTACK_FLOWS_MAX;
+    budget_init(&ns->resets, &resets);
     if (!netpcb_listener() || !flowtab_init(&ns->table) ||
         !sources_init(&ns->sources, NETSTACK_HELD_BYTES)) {
         flowtab_done(&ns->table);
@@ -278,8 +282,7 @@ static void stray(struct netstack *ns, const struct packet *p, struct rxbuf *b)
         rxbuf_free(b);
         return;
     }
-    if (!bucket_take(&ns->resets, NETSTACK_RESETS_BURST, NETSTACK_RESETS_PER_SECOND,
-                     loop_now_ms(ns->loop))) {
+    if (!budget_take(&ns->resets, &p->src, loop_now_ms(ns->loop))) {
         ns->stats.resets_held++; /* a flood, or all clients after a restart: they come again */
         rxbuf_free(b);
         return;

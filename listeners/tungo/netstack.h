@@ -14,7 +14,7 @@
 
 #include "core/list.h"
 #include "listeners/tungo/blocks.h"
-#include "listeners/tungo/bucket.h"
+#include "listeners/tungo/budget.h"
 #include "listeners/tungo/flow.h"
 #include "listeners/tungo/idle.h"
 #include "listeners/tungo/outflow.h"
@@ -33,8 +33,10 @@ enum {
     NETSTACK_BLOCKS_MAX = 4096,      /* 272 MiB of packets and bytes under way */
     NETSTACK_HELD_BYTES = 256 << 20, /* by all flows, both ways (source.h) */
     NETSTACK_POOR_BYTES = 16384,     /* a flow that holds less of what came is poor */
-    NETSTACK_RESETS_BURST = 1000,    /* for segments that belong to no flow */
+    NETSTACK_RESETS_BURST = 2000,    /* for segments that belong to no flow (budget.h) */
     NETSTACK_RESETS_PER_SECOND = 2000,
+    NETSTACK_RESETS_OWN_BURST = 200,
+    NETSTACK_RESETS_OWN_PER_SECOND = 100,
     NETSTACK_TICK_MS = 50, /* acknowledgements put off; every second one is lwIP's slow timer */
     NETSTACK_WINDOW_BYTES = 1 << 20,
     NETSTACK_BUFFER_MAX = 4 << 20, /* of either direction of a flow */
@@ -70,7 +72,7 @@ struct netstack {
     bool send_grows;   /* nobody has set send_bytes: more of them on long ways */
     bool window_grows; /* the same for window_bytes: fewer at first, too */
     size_t flows_max;
-    struct bucket resets; /* for segments of nobody's flow */
+    struct budget resets; /* for segments of nobody's flow */
     bool distrusted;      /* an assertion failed for the mounted flow: it is reset */
     struct netstack_stats stats;
 };

@@ -204,11 +204,58 @@ START_TEST(test_errors_are_rate_limited)
     icmp_init(&ic, NULL);
     for (int i = 0; i < 1000; i++)
         icmp_refuse(&ic, buf, len, RC_REFUSED, 5000);
-    ck_assert_uint_eq(ic.errors, ICMP_BURST);
-    ck_assert_uint_eq(ic.limited, 1000 - ICMP_BURST);
+    ck_assert_uint_eq(ic.errors, ICMP_BURST / 2);
+    ck_assert_uint_eq(ic.limited, 1000 - ICMP_BURST / 2);
     for (uint64_t now = 5001; now <= 6000; now++)
         icmp_refuse(&ic, buf, len, RC_REFUSED, now);
-    ck_assert_uint_eq(ic.errors, ICMP_BURST + ICMP_PER_SECOND);
+    ck_assert_uint_eq(ic.errors, ICMP_BURST / 2 + ICMP_PER_SECOND);
+}
+END_TEST
+
+/* One client's flood: the next one hears of its first errors at once, and of some each second. */
+START_TEST(test_a_flood_leaves_errors_for_others)
+{
+    uint8_t greedy[200] = {0}, modest[200] = {0};
+    size_t len = udp_packet(greedy, _i, 10);
+    uint64_t heard = 0, before;
+    struct icmp ic;
+
+    (void)udp_packet(modest, _i, 10);
+    modest[15]++; /* of IPv4 another host, of IPv6 another net of 64 bits */
+    icmp_init(&ic, NULL);
+    for (uint64_t now = 5000; now < 15000; now++) {
+        for (int i = 0; i < 10; i++)
+            icmp_refuse(&ic, greedy, len, RC_REFUSED, now);
+        before = ic.errors;
+        if (now % 100 == 0)
+            icmp_refuse(&ic, modest, len, RC_REFUSED, now);
+        heard += ic.errors - before;
+    }
+    ck_assert_uint_eq(heard, 100);
+    ck_assert_uint_ge(ic.errors, 10 * ICMP_PER_SECOND); /* what others leave is the greedy one's */
+    ck_assert_uint_le(ic.errors, 10 * ICMP_PER_SECOND + ICMP_BURST);
+    if (_i) { /* its other addresses are no other clients */
+        greedy[IP6_AT_SRC + 15]++;
+        before = ic.errors;
+        icmp_refuse(&ic, greedy, len, RC_REFUSED, 14999);
+        ck_assert_uint_eq(ic.errors, before);
+    }
+}
+END_TEST
+
+/* More clients than are known by name: nothing grows, the cap of all holds. */
+START_TEST(test_errors_to_very_many_clients)
+{
+    uint8_t buf[200] = {0};
+    size_t len = udp_packet(buf, false, 10);
+    struct icmp ic;
+
+    icmp_init(&ic, NULL);
+    for (int i = 0; i < 5000; i++) {
+        packet_wr16(buf + IP4_AT_SRC + 2, (unsigned)i);
+        icmp_refuse(&ic, buf, len, RC_REFUSED, 5000);
+    }
+    ck_assert_uint_eq(ic.errors, ICMP_BURST);
 }
 END_TEST
 
@@ -275,6 +322,8 @@ int main(void)
     tcase_add_loop_test(t, test_errors_quote_the_packet_and_are_parsed_back, 0, 2);
     tcase_add_loop_test(t, test_no_error_about_errors_fragments_and_groups, 0, 2);
     tcase_add_test(t, test_errors_are_rate_limited);
+    tcase_add_loop_test(t, test_a_flood_leaves_errors_for_others, 0, 2);
+    tcase_add_test(t, test_errors_to_very_many_clients);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
