@@ -191,15 +191,28 @@ static bool is_bare(const struct subcommand *c)
     return a->n_sources + a->n_nodes + a->n_services == 0 && !c->cfg;
 }
 
-int doctor_main(int argc, char **argv)
+static bool as_json;
+
+static int doctor_main(int argc, char **argv);
+
+static const struct cli_flag own[] = {
+    {"json", &as_json, NULL, NULL, "one JSON object with all findings"},
+    {.name = NULL},
+};
+const struct cli_command doctor_command = {
+    .name = "doctor",
+    .help = "look for what is wrong with this machine and the nodes, with mends",
+    .flags = own,
+    .run = doctor_main,
+};
+
+static int doctor_main(int argc, char **argv)
 {
-    bool json = false;
     struct doctor d = {.wrong = 0};
-    const struct cli_flag own[] = {{"json", &json, NULL}, {NULL, NULL, NULL}};
-    int code = subcommand_parse(&d.c, argc, argv, own);
+    int code = subcommand_parse(&d.c, argc, argv, &doctor_command);
 
     if (code < 0 && d.c.cli.n_operands > 0) {
-        fprintf(stderr, "usage: cgost doctor [flags] [--json]\n");
+        cli_usage_command(stderr, "cgost", &doctor_command);
         code = 2;
     }
     if (code < 0) {
@@ -208,7 +221,7 @@ int doctor_main(int argc, char **argv)
             code = -1;
     }
     if (code < 0)
-        code = examine(&d, json);
+        code = examine(&d, as_json);
     subcommand_close(&d.c);
     return code;
 }

@@ -18,9 +18,9 @@
 
 struct conf_service;
 
-/* The exit code: 0 nothing is wrong, 1 something is, or the configuration can't be had, 2 wrong
+/* Its exit code: 0 nothing is wrong, 1 something is, or the configuration can't be had, 2 wrong
  * words. */
-int doctor_main(int argc, char **argv);
+extern const struct cli_command doctor_command;
 
 /* The device of one service. */
 struct doctor_tun {

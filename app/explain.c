@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] = "usage: cgost explain [flags] tcp|udp host:port [--sni name] [--client "
-                            "address] [--service name] [--json]\n";
-
 struct request {
     struct explain_question q;
     const char *service; /* NULL: all */
@@ -16,18 +13,44 @@ struct request {
     bool json;
 };
 
+static int explain_main(int argc, char **argv);
+
+/* What was asked for on the command line, once per process. */
+static struct request asked;
+
+static const struct cli_flag own[] = {
+    {"sni", NULL, &asked.q.sni, "name", "the server name that the first bytes will carry"},
+    {"client", NULL, &asked.client, "address", "who asks, for admissions"},
+    {"service", NULL, &asked.service, "name", "tell of this service only"},
+    {"json", &asked.json, NULL, NULL, "one JSON object with all services"},
+    {.name = NULL},
+};
+const struct cli_command explain_command = {
+    .name = "explain",
+    .words = "tcp|udp host:port",
+    .help = "say what would become of it and why, without sending a packet",
+    .flags = own,
+    .run = explain_main,
+};
+
+static void tell_usage(void)
+{
+    cli_usage_command(stderr, "cgost", &explain_command);
+}
+
 static int read_words(const struct subcommand *c, struct request *r)
 {
     const char *const *word = c->cli.operands;
 
     if (c->cli.n_operands != 2 || (strcmp(word[0], "tcp") != 0 && strcmp(word[0], "udp") != 0)) {
-        fputs(usage, stderr);
+        tell_usage();
         return 2;
     }
     r->q.udp = !strcmp(word[0], "udp");
     if (!target_parse(word[1], &r->q.target) || r->q.target.addr.port == 0 ||
         (!target_is_name(&r->q.target) && r->q.target.addr.family == 0)) {
-        fprintf(stderr, "explain: \"%.260s\" is not host:port\n%s", word[1], usage);
+        fprintf(stderr, "explain: \"%.260s\" is not host:port\n", word[1]);
+        tell_usage();
         return 2;
     }
     if (r->q.sni && (!*r->q.sni || strlen(r->q.sni) > TARGET_NAME_MAX)) {
@@ -85,23 +108,18 @@ static int tell(const struct subcommand *c, const struct request *r)
     return 0;
 }
 
-int explain_main(int argc, char **argv)
+static int explain_main(int argc, char **argv)
 {
-    struct request r = {.service = NULL};
+    struct request *r = &asked;
     struct subcommand c = {.name = NULL};
-    const struct cli_flag own[] = {{"sni", NULL, &r.q.sni},
-                                   {"client", NULL, &r.client},
-                                   {"service", NULL, &r.service},
-                                   {"json", &r.json, NULL},
-                                   {NULL, NULL, NULL}};
-    int code = subcommand_parse(&c, argc, argv, own);
+    int code = subcommand_parse(&c, argc, argv, &explain_command);
 
     if (code < 0)
-        code = read_words(&c, &r);
+        code = read_words(&c, r);
     if (code < 0)
         code = subcommand_build(&c);
     if (code < 0)
-        code = tell(&c, &r);
+        code = tell(&c, r);
     subcommand_close(&c);
     return code;
 }

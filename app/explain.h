@@ -11,11 +11,12 @@
 #include "app/story.h"
 #include "core/addr.h"
 
+struct cli_command;
 struct netlink;
 struct service;
 
-/* The exit code: 0 it was told, 1 the configuration can't be had, 2 wrong words. */
-int explain_main(int argc, char **argv);
+/* Its exit code: 0 it was told, 1 the configuration can't be had, 2 wrong words. */
+extern const struct cli_command explain_command;
 
 struct explain_question {
     bool udp;

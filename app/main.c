@@ -99,10 +99,7 @@ static enum rc open_log(const struct config *cfg, struct diag *diag)
 }
 
 /* The first word may be one of these; they say what they find on standard output. */
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} commands[] = {{"doctor", doctor_main}, {"explain", explain_main}};
+static const struct cli_command *const commands[] = {&doctor_command, &explain_command, NULL};
 
 /* What a start logs and -t and -O print; NULL: nothing is ignored. */
 static const char *ignored_text(const struct cli *c, char *buf, size_t cap)
@@ -117,8 +114,8 @@ static const char *ignored_text(const struct cli *c, char *buf, size_t cap)
         return buf;
     }
     nearest_init(&n, c->ignored);
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        nearest_try(&n, commands[i].name);
+    for (size_t i = 0; commands[i]; i++)
+        nearest_try(&n, commands[i]->name);
     snprintf(buf, cap, "the words from \"%.60s\" on are ignored: flags come first%s", c->ignored,
              nearest_hint(&n, hint, sizeof hint));
     return buf;
@@ -178,9 +175,9 @@ int main(int argc, char **argv)
     char words[240];
     int code;
 
-    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
-        if (!strcmp(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
+    for (size_t i = 0; argc > 1 && commands[i]; i++)
+        if (!strcmp(argv[1], commands[i]->name))
+            return commands[i]->run(argc - 1, argv + 1);
     code = cli_parse(&c, argc, argv);
     if ((c.action == CLI_TEST || c.action == CLI_PRINT) && ignored_text(&c, words, sizeof words))
         fprintf(stderr, "warning: %s\n", words);
@@ -192,10 +189,10 @@ int main(int argc, char **argv)
     case CLI_ERROR:
         fprintf(stderr, "%s\n", c.error);
         if (c.usage)
-            cli_usage(stderr, argv[0]);
+            cli_usage(stderr, argv[0], commands);
         break;
     case CLI_USAGE:
-        cli_usage(stderr, argv[0]);
+        cli_usage(stderr, argv[0], commands);
         break;
     case CLI_PRINT:
         code = print(&c);

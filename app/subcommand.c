@@ -23,7 +23,7 @@ void subcommand_tell(const struct problems *p)
         fprintf(stderr, "no memory\n");
 }
 
-int subcommand_parse(struct subcommand *c, int argc, char **argv, const struct cli_flag *own)
+int subcommand_parse(struct subcommand *c, int argc, char **argv, const struct cli_command *own)
 {
     int code;
 
@@ -33,7 +33,7 @@ int subcommand_parse(struct subcommand *c, int argc, char **argv, const struct c
     case CLI_RUN:
         return -1;
     case CLI_USAGE:
-        cli_usage(stderr, "cgost");
+        cli_usage_command(stderr, "cgost", own);
         return 0;
     case CLI_ERROR:
         fprintf(stderr, "%s: %s\n", c->name, c->cli.error);

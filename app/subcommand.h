@@ -22,9 +22,9 @@ struct subcommand {
     struct world world;
 };
 
-/* -1: go on; else the exit code (it was said why). subcommand_close() in both cases. own: flags of
- * this command. */
-int subcommand_parse(struct subcommand *c, int argc, char **argv, const struct cli_flag *own);
+/* -1: go on; else the exit code (it was said why). subcommand_close() in both cases. own: this
+ * command. */
+int subcommand_parse(struct subcommand *c, int argc, char **argv, const struct cli_command *own);
 int subcommand_build(struct subcommand *c);
 void subcommand_close(struct subcommand *c);
 

@@ -1,40 +1,11 @@
 /* configs/cli.c - flags as Go's flag package reads them. */
 #include "configs/cli.h"
 #include "configs/scalar.h"
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char usage_text[] = "  -C source\n"
-                                 "    \tconfiguration: a file (.yaml, .yml, .json), - for standard "
-                                 "input, or {...}; may be repeated\n"
-                                 "  -D\tdebug log\n"
-                                 "  -DD\n"
-                                 "    \ttrace log\n"
-                                 "  -F url\n"
-                                 "    \tnext hop of the chain; may be repeated\n"
-                                 "  -L url\n"
-                                 "    \tservice; may be repeated\n"
-                                 "  -O format\n"
-                                 "    \tprint the merged configuration as yaml or json, and end\n"
-                                 "  -R duration\n"
-                                 "    \treload periodically (not supported yet)\n"
-                                 "  -V\tprint the version, and end\n"
-                                 "  -api address\n"
-                                 "    \tweb API (not supported yet)\n"
-                                 "  -lenient\n"
-                                 "    \tan unknown key is a warning, not an error\n"
-                                 "  -metrics address\n"
-                                 "    \tmetrics (not supported yet)\n"
-                                 "  -t\tcheck the configuration, and end\n";
-
-static const char usage_commands[] =
-    "Commands, as the first word, with the same flags:\n"
-    "  explain tcp|udp host:port [--sni name] [--client address] [--service name] [--json]\n"
-    "    \tsay what would become of it and why, without sending a packet\n"
-    "  doctor [--json]\n"
-    "    \tlook for what is wrong with this machine and the nodes, with mends\n";
 
 enum flag {
     FLAG_SOURCE,
@@ -54,19 +25,34 @@ enum flag {
     FLAG_NONE,
 };
 
+/* What every command has (`all`) and what only the program itself has a use for. */
+static const struct {
+    const char *name;
+    enum flag flag;
+    bool all;
+    const char *arg, *help; /* arg NULL: a switch; help NULL: not told */
+} flags[] = {
+    {"C", FLAG_SOURCE, true, "source",
+     "configuration: a file (.yaml, .yml, .json), - for standard input, or {...}; may be repeated"},
+    {"D", FLAG_DEBUG, false, NULL, "debug log"},
+    {"DD", FLAG_TRACE, false, NULL, "trace log"},
+    {"F", FLAG_NODE, true, "url", "next hop of the chain; may be repeated"},
+    {"L", FLAG_SERVICE, true, "url", "service; may be repeated"},
+    {"O", FLAG_PRINT, false, "format", "print the merged configuration as yaml or json, and end"},
+    {"R", FLAG_RELOAD, false, "duration", "reload periodically (not supported yet)"},
+    {"V", FLAG_VERSION, false, NULL, "print the version, and end"},
+    {"api", FLAG_API, false, "address", "web API (not supported yet)"},
+    {"h", FLAG_HELP, false, NULL, NULL},
+    {"help", FLAG_HELP, false, NULL, NULL},
+    {"lenient", FLAG_LENIENT, true, NULL, "an unknown key is a warning, not an error"},
+    {"metrics", FLAG_METRICS, false, "address", "metrics (not supported yet)"},
+    {"t", FLAG_TEST, false, NULL, "check the configuration, and end"},
+};
+enum { N_FLAGS = sizeof flags / sizeof *flags };
+
 static enum flag flag_of(const char *name, size_t len)
 {
-    static const struct {
-        const char *name;
-        enum flag flag;
-    } flags[] = {
-        {"C", FLAG_SOURCE},  {"F", FLAG_NODE},    {"L", FLAG_SERVICE},
-        {"O", FLAG_PRINT},   {"api", FLAG_API},   {"metrics", FLAG_METRICS},
-        {"R", FLAG_RELOAD},  {"D", FLAG_DEBUG},   {"DD", FLAG_TRACE},
-        {"V", FLAG_VERSION}, {"t", FLAG_TEST},    {"lenient", FLAG_LENIENT},
-        {"h", FLAG_HELP},    {"help", FLAG_HELP},
-    };
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+    for (size_t i = 0; i < N_FLAGS; i++) {
         if (strlen(flags[i].name) == len && strncmp(flags[i].name, name, len) == 0)
             return flags[i].flag;
     }
@@ -263,14 +249,55 @@ int cli_parse(struct cli *c, int argc, char *const *argv)
     return parse(c, argc, argv, NULL);
 }
 
-int cli_parse_command(struct cli *c, int argc, char *const *argv, const struct cli_flag *own)
+int cli_parse_command(struct cli *c, int argc, char *const *argv, const struct cli_command *own)
 {
-    return parse(c, argc, argv, own);
+    return parse(c, argc, argv, own->flags);
 }
 
-void cli_usage(FILE *out, const char *program)
+static void tell_flag(FILE *out, const char *name, const char *arg, const char *help)
 {
-    (void)fprintf(out, "Usage of %s:\n%s%s", program, usage_text, usage_commands);
+    fprintf(out, "  -%s%s%s%s\t%s\n", name, arg ? " " : "", arg ? arg : "",
+            arg || name[1] ? "\n    " : "", help);
+}
+
+/* "explain tcp|udp host:port [-sni name] [-json]" */
+static void tell_command(FILE *out, const struct cli_command *c)
+{
+    fprintf(out, "%s%s%s", c->name, c->words ? " " : "", c->words ? c->words : "");
+    for (const struct cli_flag *f = c->flags; f->name; f++)
+        fprintf(out, " [--%s%s%s]", f->name, f->text ? " " : "", f->text ? f->arg : "");
+}
+
+void cli_usage(FILE *out, const char *program, const struct cli_command *const *commands)
+{
+    fprintf(out, "Usage of %s:\n", program);
+    for (size_t i = 0; i < N_FLAGS; i++) {
+        if (flags[i].help)
+            tell_flag(out, flags[i].name, flags[i].arg, flags[i].help);
+    }
+    if (*commands)
+        fprintf(out, "Commands, as the first word, with the flags that tell the configuration; "
+                     "COMMAND -h tells more:\n");
+    for (; *commands; commands++) {
+        fprintf(out, "  ");
+        tell_command(out, *commands);
+        fprintf(out, "\n    \t%s\n", (*commands)->help);
+    }
+}
+
+void cli_usage_command(FILE *out, const char *program, const struct cli_command *own)
+{
+    fprintf(out, "Usage: %s ", program);
+    tell_command(out, own);
+    fprintf(out, " [flags]\n%c%s. Words and flags come in any order.\n", toupper(*own->help),
+            own->help + 1);
+    for (const struct cli_flag *f = own->flags; f->name; f++)
+        tell_flag(out, f->name, f->text ? f->arg : NULL, f->help);
+    fprintf(out, "The configuration, as for the program itself:\n");
+    for (size_t i = 0; i < N_FLAGS; i++) {
+        if (flags[i].all)
+            tell_flag(out, flags[i].name, flags[i].arg, flags[i].help);
+    }
 }
 
 void cli_done(struct cli *c)

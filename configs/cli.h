@@ -35,6 +35,18 @@ struct cli_flag {
     const char *name; /* without dashes; NULL ends the list */
     bool *yes;
     const char **text;
+    const char *arg;  /* for the help: what `text` is, in a word */
+    const char *help; /* one line, ends without full stop */
+};
+
+/* A subcommand, as its help tells it. The pointers of its flags are its own business: the general
+ * help follows none. */
+struct cli_command {
+    const char *name;
+    const char *words; /* those that are no flags, or NULL */
+    const char *help;  /* one line, lower case, ends without full stop */
+    const struct cli_flag *flags;
+    int (*run)(int argc, char **argv); /* for the program; argv[0] is the name */
 };
 
 /* Returns the exit code that ends the program now: -1: none, go on (CLI_RUN, CLI_TEST, CLI_PRINT).
@@ -42,9 +54,11 @@ struct cli_flag {
 int cli_parse(struct cli *c, int argc, char *const *argv);
 /* `cgost NAME ...`: the same flags and those of `own`, in any order with the words, which come in
  * c->operands. argv[0]: the name. */
-int cli_parse_command(struct cli *c, int argc, char *const *argv, const struct cli_flag *own);
+int cli_parse_command(struct cli *c, int argc, char *const *argv, const struct cli_command *own);
 void cli_done(struct cli *c);
 
-void cli_usage(FILE *out, const char *program);
+/* commands: ended by NULL. */
+void cli_usage(FILE *out, const char *program, const struct cli_command *const *commands);
+void cli_usage_command(FILE *out, const char *program, const struct cli_command *own);
 
 #endif

@@ -35,13 +35,14 @@ static int print_tree(const struct cli *c, struct problems *p)
 
 int main(int argc, char **argv)
 {
+    const struct cli_command *const none[] = {NULL};
     struct cli c;
     struct problems p = {0};
     int code = cli_parse(&c, argc, argv);
     if (c.action == CLI_ERROR)
         (void)fprintf(stderr, "%s\n", c.error);
     if (c.action == CLI_USAGE || (c.action == CLI_ERROR && c.usage))
-        cli_usage(stderr, argv[0]);
+        cli_usage(stderr, argv[0], none);
     if (code < 0)
         code = print_tree(&c, &p);
     problems_done(&p);

@@ -20,18 +20,24 @@ static struct own {
     bool json;
 } own;
 
+static const struct cli_flag own_flags[] = {
+    {"sni", NULL, &own.sni, "name", "a name in the first bytes"},
+    {"json", &own.json, NULL, NULL, "as JSON"},
+    {.name = NULL},
+};
+static const struct cli_command own_command = {
+    .name = "explain", .words = "tcp|udp host:port", .help = "say it", .flags = own_flags};
+
 static int parse(struct cli *c, const char *line)
 {
     static char words[512];
     static char *argv[16];
-    const struct cli_flag flags[] = {
-        {"sni", NULL, &own.sni}, {"json", &own.json, NULL}, {NULL, NULL, NULL}};
     int argc = 0;
     own = (struct own){.sni = NULL};
     snprintf(words, sizeof words, "%s", line);
     for (char *w = strtok(words, " "); w; w = strtok(NULL, " "))
         argv[argc++] = w;
-    return cli_parse_command(c, argc, argv, flags);
+    return cli_parse_command(c, argc, argv, &own_command);
 }
 
 START_TEST(test_flags_and_words_come_in_any_order)
@@ -65,6 +71,38 @@ START_TEST(test_flags_that_are_wrong)
     ck_assert_int_eq(parse(&c, "explain -t tcp h:1"), -1);
     ck_assert_int_eq(c.action, CLI_TEST); /* which the command refuses */
     cli_done(&c);
+}
+END_TEST
+
+static const char *told(const struct cli_command *command)
+{
+    static char text[4096];
+    const struct cli_command *const all[] = {&own_command, NULL};
+    FILE *out = fmemopen(text, sizeof text, "w");
+    ck_assert_ptr_nonnull(out);
+    if (command)
+        cli_usage_command(out, "cgost", command);
+    else
+        cli_usage(out, "cgost", all);
+    fclose(out);
+    return text;
+}
+
+START_TEST(test_a_command_tells_its_own_flags_and_those_of_the_configuration)
+{
+    ck_assert_ptr_nonnull(strstr(told(NULL), "\n  explain tcp|udp host:port [--sni name] [--json]\n"
+                                             "    \tsay it\n"));
+    ck_assert_ptr_nonnull(strstr(told(NULL), "\n  -D\tdebug log\n  -DD\n    \ttrace log\n"));
+    ck_assert_ptr_nonnull(strstr(told(NULL), "\n  -F url\n    \tnext hop"));
+    const char *text = told(&own_command);
+    ck_assert_ptr_eq(
+        strstr(text, "Usage: cgost explain tcp|udp host:port [--sni name] [--json] [flags]\n"),
+        text);
+    ck_assert_ptr_nonnull(strstr(text, "\n  -sni name\n    \ta name in the first bytes\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\n  -json\n    \tas JSON\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\n  -F url\n    \tnext hop"));
+    ck_assert_ptr_null(strstr(text, "  -t\t"));
+    ck_assert_ptr_null(strstr(text, "-metrics"));
 }
 END_TEST
 
@@ -260,6 +298,7 @@ int main(void)
     (void)registry_names();
     tcase_add_test(tc, test_flags_and_words_come_in_any_order);
     tcase_add_test(tc, test_flags_that_are_wrong);
+    tcase_add_test(tc, test_a_command_tells_its_own_flags_and_those_of_the_configuration);
     tcase_add_test(tc, test_a_story_is_one_record_for_both_forms);
     tcase_add_test(tc, test_udp_words);
     tcase_add_test(tc, test_what_the_tungo_handler_makes_of_a_name);
