@@ -30,13 +30,10 @@ void front_init(struct front *f, const struct handler_setup *setup, const char *
 /* Its service ends, and so does it: told as every other end is. */
 static void stop(struct conn *c)
 {
-    uint64_t up, down;
+    uint64_t up = 0, down = 0;
 
-    if (!c->splice) {
-        conn_drop(c, RC_CANCELED, "the service stops");
-        return;
-    }
-    splice_bytes(c->splice, &up, &down);
+    if (c->splice)
+        splice_bytes(c->splice, &up, &down);
     report_stopped(&c->report, c->up_bytes + up, c->down_bytes + down, loop_now_ms(conn_loop(c)));
     conn_end(c, NULL);
 }

@@ -89,7 +89,7 @@ struct conn {
     size_t out_len, out_sent;
     conn_then_fn *then; /* after the reply */
     void *then_arg;
-    uint64_t up_bytes, down_bytes; /* beside the splice's */
+    uint64_t up_bytes, down_bytes; /* of the flow, beside the splice's */
     size_t drained;
     bool impatient; /* the target gets bytes of ours at once: don't wait for its word that it is
                        there */

@@ -36,7 +36,6 @@ struct exchange {
     bool target_done;
     bool over;
     uint32_t answer_ms;
-    uint64_t up_bytes, down_bytes;
     struct timer quiet;
     struct deferred deferred;
 };
@@ -171,11 +170,12 @@ static void record(struct exchange *x)
 {
     struct conn *c = x->conn;
     struct splice_result res = {
-        .up_bytes = x->up_bytes,
-        .down_bytes = x->down_bytes,
+        .up_bytes = c->up_bytes,
+        .down_bytes = c->down_bytes,
         .duration_ms = loop_now_ms(conn_loop(c)) - c->report.started_ms,
     };
     report_ended(&c->report, &res);
+    c->up_bytes = c->down_bytes = 0;
 }
 
 static void finish(struct exchange *x)
@@ -250,7 +250,7 @@ static enum rc send_body(struct exchange *x)
     if (rc == RC_OK) {
         conn_consume(c, n);
         x->allowed -= n;
-        x->up_bytes += n;
+        x->conn->up_bytes += n;
         arm(x);
     }
     return rc;
@@ -364,7 +364,7 @@ static enum rc flush_down(struct exchange *x)
     if (rc == RC_OK) {
         x->passed -= n;
         x->down_len -= n;
-        x->down_bytes += n;
+        x->conn->down_bytes += n;
         memmove(x->down, x->down + n, x->down_len);
         arm(x);
     }

@@ -37,12 +37,13 @@ static int fields(const struct report *r, struct log_field *f, char *client, cha
     return n;
 }
 
-void report_connected(const struct report *r)
+void report_connected(struct report *r)
 {
     struct log_field f[16];
     char client[ADDR_TEXT_MAX], target[TARGET_TEXT_MAX];
     int n;
 
+    r->connected = true;
     if (!log_wants(LOG_DEBUG))
         return;
     addr_format(&r->client, client, sizeof client);
@@ -70,12 +71,13 @@ void report_dns_over_tcp(const struct report *r, bool *told)
               "are refused");
 }
 
-void report_ended(const struct report *r, const struct splice_result *res)
+void report_ended(struct report *r, const struct splice_result *res)
 {
     struct log_field f[16];
     char client[ADDR_TEXT_MAX], target[TARGET_TEXT_MAX], why[300];
     int n;
 
+    r->told = true;
     if (!log_wants(LOG_INFO))
         return;
     addr_format(&r->client, client, sizeof client);
@@ -96,22 +98,14 @@ void report_ended(const struct report *r, const struct splice_result *res)
     log_write(LOG_INFO, f, "%s >-< %s", client, target);
 }
 
-void report_stopped(const struct report *r, uint64_t up_bytes, uint64_t down_bytes, uint64_t now_ms)
-{
-    struct splice_result res = {
-        .up_bytes = up_bytes, .down_bytes = down_bytes, .duration_ms = now_ms - r->started_ms};
-
-    (void)diag_set(&res.diag, RC_CANCELED, "the service stops");
-    report_ended(r, &res);
-}
-
-void report_failed(const struct report *r, enum rc rc, const char *reason, uint64_t now_ms)
+void report_failed(struct report *r, enum rc rc, const char *reason, uint64_t now_ms)
 {
     struct log_field f[16];
     char client[ADDR_TEXT_MAX], target[TARGET_TEXT_MAX];
     enum log_level level;
     int n;
 
+    r->told = true;
     switch (rc) {
     case RC_NOMEM:
     case RC_LIMIT:
@@ -136,4 +130,16 @@ void report_failed(const struct report *r, enum rc rc, const char *reason, uint6
     f[n++] = F_INT("duration", (now_ms - r->started_ms) * 1000000);
     f[n] = LOG_END;
     log_write(level, f, "%s >x< %s: %s", client, target, reason && *reason ? reason : rc_name(rc));
+}
+
+void report_stopped(struct report *r, uint64_t up_bytes, uint64_t down_bytes, uint64_t now_ms)
+{
+    struct splice_result res = {
+        .up_bytes = up_bytes, .down_bytes = down_bytes, .duration_ms = now_ms - r->started_ms};
+
+    (void)diag_set(&res.diag, RC_CANCELED, "the service stops");
+    if (r->connected && !r->told)
+        report_ended(r, &res);
+    else if (!r->told)
+        report_failed(r, RC_CANCELED, res.diag.text, now_ms);
 }

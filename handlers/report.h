@@ -6,6 +6,7 @@
 
 #include "core/addr.h"
 #include "core/rc.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 struct splice_result;
@@ -20,23 +21,25 @@ struct report {
     struct target target;
     char route[200]; /* how it left: "direct", "node-0@192.0.2.1:443 > ..." */
     uint64_t started_ms;
+    bool connected; /* it has become a flow: its end is report_ended's, not report_failed's */
+    bool told;      /* of its end */
 };
 
 /* id and started_ms are filled in. */
 void report_init(struct report *r, const char *service, const char *handler, const char *network,
                  const struct addr *client, uint64_t now_ms);
 /* "client <-> target" at debug. */
-void report_connected(const struct report *r);
+void report_connected(struct report *r);
 /* "the chain can't carry UDP: DNS goes over TCP": at warn, once per told. */
 void report_dns_over_tcp(const struct report *r, bool *told);
 /* "client >-< target", bytes, duration, route and, when it was no clean end, the reason: at info.
  */
-void report_ended(const struct report *r, const struct splice_result *res);
-/* The same for a flow that ends because its service does. */
-void report_stopped(const struct report *r, uint64_t up_bytes, uint64_t down_bytes,
-                    uint64_t now_ms);
+void report_ended(struct report *r, const struct splice_result *res);
+/* The end of what ends because its service does: of a flow the same line with that reason, else
+ * report_failed; nothing where an end was told already. */
+void report_stopped(struct report *r, uint64_t up_bytes, uint64_t down_bytes, uint64_t now_ms);
 /* A client whose target was never reached: at warn for our failures, at info for the target's and
  * the client's. */
-void report_failed(const struct report *r, enum rc rc, const char *reason, uint64_t now_ms);
+void report_failed(struct report *r, enum rc rc, const char *reason, uint64_t now_ms);
 
 #endif

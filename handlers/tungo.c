@@ -159,6 +159,7 @@ static void tungo_handler_done(struct handler *handler)
     h->quic = NULL;
     while (h->conns) {
         struct tun_conn *c = h->conns;
+        uint64_t up = 0, down = 0;
 
         if (c->flow) {
             struct tungo_flow *f = c->flow;
@@ -168,6 +169,7 @@ static void tungo_handler_done(struct handler *handler)
         } else if (c->ud) {
             struct udp_dest *ud = c->ud;
 
+            tungo_udp_bytes(ud, &up, &down);
             tungo_udp_set_user(ud, NULL);
             c->ud = NULL;
             if (c->dial) {
@@ -176,12 +178,9 @@ static void tungo_handler_done(struct handler *handler)
                 tungo_udp_ready(h->setup.tungo, ud, NULL, RC_CANCELED);
             }
         }
-        if (c->splice) {
-            uint64_t up, down;
-
+        if (c->splice)
             splice_bytes(c->splice, &up, &down);
-            report_stopped(&c->report, up, down, loop_now_ms(h->setup.loop));
-        }
+        report_stopped(&c->report, up, down, loop_now_ms(h->setup.loop));
         splice_free(c->splice);
         c->splice = NULL; /* a request for another host may be under way in this turn */
         tun_conn_free(c);

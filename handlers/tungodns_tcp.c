@@ -19,7 +19,7 @@ struct dnstcp {
     struct report report;
     struct splice_result moved;
     struct deferred deferred;
-    bool over;
+    bool over, stopping;
 };
 
 static struct dnstcp *of_flow(struct dnsflow *f)
@@ -68,7 +68,10 @@ static void on_gone(void *arg, struct dns_client *c)
     t->client = NULL;
     t->over = true;
     t->moved.duration_ms = loop_now_ms(loop) - t->report.started_ms;
-    report_ended(&t->report, &t->moved);
+    if (t->stopping)
+        report_stopped(&t->report, t->moved.up_bytes, t->moved.down_bytes, loop_now_ms(loop));
+    else
+        report_ended(&t->report, &t->moved);
     dnsflow_done(&t->flow);
     t->flow.dns = NULL;
     loop_free_later(loop, &t->deferred, free, t);
@@ -76,6 +79,7 @@ static void on_gone(void *arg, struct dns_client *c)
 
 static void end(struct dnsflow *f)
 {
+    of_flow(f)->stopping = true;
     dns_clients_done(&of_flow(f)->clients); /* on_gone() does the rest */
 }
 
@@ -110,6 +114,7 @@ void tungodns_serve(struct tungodns *d, struct stream *s, const struct addr *cli
     report_init(&t->report, d->setup.service, "tungo", "tcp", client, loop_now_ms(d->setup.loop));
     t->report.target = t->flow.where;
     (void)snprintf(t->report.route, sizeof t->report.route, "dns");
+    report_connected(&t->report);
     t->clients = (struct dns_clients){.loop = d->setup.loop,
                                       .idle_ms = IDLE_MS,
                                       .on_question = on_question,

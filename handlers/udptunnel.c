@@ -22,7 +22,7 @@ struct udp_tunnel {
     enum framing framing;
     bool over;
     uint32_t idle_ms;
-    uint64_t up_bytes, down_bytes, moved_ms;
+    uint64_t moved_ms;
     struct timer idle;
     struct deferred deferred;
 };
@@ -30,8 +30,7 @@ struct udp_tunnel {
 static void finish(struct udp_tunnel *t, enum rc rc, const char *reason)
 {
     struct splice_result res = {
-        .up_bytes = t->up_bytes,
-        .down_bytes = t->down_bytes,
+        /* the bytes are the conn's */
         .duration_ms = loop_now_ms(conn_loop(t->conn)) - t->conn->report.started_ms,
     };
     if (rc != RC_OK && rc != RC_EOF)
@@ -46,7 +45,7 @@ static void on_reply(void *arg, const struct target *from, const void *data, siz
         return;
     enum rc rc = dgram_send(t->client, from, data, n); /* RC_AGAIN: it counted the drop */
     if (rc == RC_OK) {
-        t->down_bytes += n;
+        t->conn->down_bytes += n;
         t->moved_ms = loop_now_ms(conn_loop(t->conn));
     }
     /* A failure is met again when the client's side is read. */
@@ -79,7 +78,7 @@ static void on_client(struct dgram *d, unsigned ready, void *arg)
             return;
         }
         t->moved_ms = loop_now_ms(conn_loop(t->conn));
-        t->up_bytes += n;
+        t->conn->up_bytes += n;
         bool fixed =
             d->flags & DGRAM_FIXED; /* then even an empty target is one (wire-protocols 1.9) */
         if (fixed)

@@ -89,6 +89,7 @@ void tungo_flow_refuse(struct tungo_flow *f, enum rc why);
 void tungo_udp_ready(struct tungo *t, struct udp_dest *ud, struct dgram *d, enum rc rc);
 void tungo_udp_set_user(struct udp_dest *ud, void *user);
 void *tungo_udp_user(const struct udp_dest *ud);
+void tungo_udp_bytes(const struct udp_dest *ud, uint64_t *ret_up, uint64_t *ret_down);
 
 /* --- what the handler's options decide */
 struct tungo_cfg {

@@ -377,3 +377,9 @@ void *tungo_udp_user(const struct udp_dest *d)
 {
     return d->user;
 }
+
+void tungo_udp_bytes(const struct udp_dest *d, uint64_t *ret_up, uint64_t *ret_down)
+{
+    *ret_up = d->up_bytes;
+    *ret_down = d->down_bytes;
+}

@@ -19,7 +19,7 @@ for p in 9001 9002; do wait_for "port $p" 10 listens "$S" $p; done
 
 for port in 9001 9002; do
 	way="tungo, :$port"
-	tungo_up client '' -F "relay://$SERVER:$port"
+	tungo_up client '' -D -F "relay://$SERVER:$port"
 	check "$way: the first datagrams" probe --seconds 4 udp "$TARGET" 1 1200 9000
 	check "$way: another socket, IPv6" probe --seconds 4 udp "$TARGET6" 1 1200
 	check "$way: empty ones" probe --seconds 4 udp "$TARGET" 5 0 6 0
@@ -28,6 +28,8 @@ for port in 9001 9002; do
 	check "$way: DNS" sh -c "[ \"\$(ip netns exec $C python3 $here/tests/tools/ask.py $TARGET example.org)\" = 192.0.2.1 ]"
 	[ $port = 9002 ] || check "$way: one mapping for all, strangers are let in" inside "$C" python3 "$tool" cone "$TARGET" $other
 	stop_pid "$pid_client" && same "client ended with status" 0 "$status"
+	same "$way: each flow has a line that tells of its end" "$(grep -c ' <-> ' "$work/client.log")" "$(grep -c ' >-< ' "$work/client.log")"
+	check "$way: those that the stop cut, why" sh -c "[ \$(grep '\"network\":\"udp\"' $work/client.log | grep -c ' >-< .*the service stops') -gt 0 ]"
 
 	way="socks5, :$port"
 	cgost client "$C" -L 'socks5://127.0.0.1:1080?udp=true' -F "relay://$SERVER:$port"

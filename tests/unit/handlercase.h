@@ -189,7 +189,7 @@ struct line {
 struct client {
     struct stream *s;
     const struct line *lines;
-    size_t n_lines, line, sent, got_n, step;
+    size_t n_lines, line, sent, got_n, step, enough;
     char got[SCRIPT_MAX];
     bool shut, half_close, eof, failed;
     struct timer deadline;
@@ -232,7 +232,7 @@ static inline void on_client(struct stream *s, unsigned ready, void *arg)
     bool said = c->line == c->n_lines;
     if (said && c->half_close && !c->shut && stream_shut(s) == RC_OK)
         c->shut = true;
-    if (c->eof || c->failed) {
+    if (c->eof || c->failed || (c->enough && c->got_n >= c->enough)) {
         loop_stop(loop);
         return;
     }
@@ -260,6 +260,7 @@ struct scene {
     bool bypass, forward, half_close;
     uint32_t seed; /* of the wire */
     size_t step;   /* bytes per send of the client; 0: all */
+    size_t enough; /* the handler is stopped as soon as the client got so much; 0: when it ends */
 };
 
 static inline bool bypassed(void *arg, const char *network, const struct target *t)
@@ -322,8 +323,11 @@ static inline void play(const struct scene *sc, const struct line *lines, size_t
 
     ck_assert(mem_pair(loop, &wire, &a, &b));
     struct stream *served = stream_new(loop);
-    client = (struct client){
-        .s = stream_new(loop), .lines = lines, .n_lines = n_lines, .half_close = sc->half_close};
+    client = (struct client){.s = stream_new(loop),
+                             .lines = lines,
+                             .n_lines = n_lines,
+                             .half_close = sc->half_close,
+                             .enough = sc->enough};
     stream_push(client.s, a);
     stream_push(served, b);
     struct client_info info = {.peer = addr_v4("\x7f\0\0\1", 40000),

@@ -1,4 +1,5 @@
 /* The socks5 handler: requests, refusals, datagrams in its stream. */
+#include "core/log.h"
 #include "handlercase.h"
 
 START_TEST(test_socks5_connects_in_any_segmentation)
@@ -57,9 +58,41 @@ START_TEST(test_socks5_udp_tun)
 }
 END_TEST
 
+/* What was logged since, all of it. */
+static const char *logged(const char *path)
+{
+    static char text[8192];
+    FILE *f = fopen(path, "r");
+    ck_assert(f != NULL);
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    return text;
+}
+
+START_TEST(test_socks5_udp_that_a_stop_cuts_has_its_line)
+{
+    char frame[64], path[] = "/tmp/cgost-test-socks5-XXXXXX";
+    size_t n = with_port(frame, BYTES("\0\2\xff\1\x7f\0\0\1\0\0ok"), 8, udp_port);
+    struct line lines[] = {{BYTES("\5\1\0\5\xf3\0\3\0\0\0"), 12}, {frame, n, 0}};
+    struct scene sc = {.type = &handler_socks5, .options = "notls=true;udp=true", .enough = 12 + n};
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert_int_eq(log_open(&(struct log_cfg){.level = LOG_INFO, .output = path}, NULL), RC_OK);
+    play(&sc, lines, 2);
+    log_close();
+    const char *text = logged(path), *line = strstr(text, ">-<");
+    unlink(path);
+    ck_assert_msg(line != NULL && strstr(line + 1, ">-<") == NULL, "%s", text);
+    ck_assert_ptr_nonnull(strstr(text, "\"reason\":\"the service stops\""));
+    ck_assert_ptr_nonnull(strstr(text, "\"inputBytes\":2,\"outputBytes\":2,"));
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {test_socks5_connects_in_any_segmentation, test_socks5_refusals,
-                                  test_socks5_udp_tun, NULL};
+                                  test_socks5_udp_tun,
+                                  test_socks5_udp_that_a_stop_cuts_has_its_line, NULL};
     return handlers_main("handler_socks5", tests);
 }
