@@ -6,6 +6,7 @@
 #include "configs/check.h"
 #include "configs/model.h"
 #include "configs/problem.h"
+#include "configs/url.h"
 #include "core/floor/tls.h"
 #include "handlers/handler.h"
 #include "listeners/listener.h"
@@ -54,10 +55,11 @@ static void check_addr(const struct conf_service *c, const struct listener_type 
                        struct problems *p)
 {
     struct target t;
+    char shown[96];
 
     if (!l->plan && !target_parse(c->addr, &t))
-        problems_add(p, PROBLEM_REFUSE, &c->place, "service %s: addr \"%.80s\" is not [host]:port",
-                     c->name, c->addr);
+        problems_add(p, PROBLEM_REFUSE, &c->place, "service %s: addr %s is not [host]:port%s",
+                     c->name, url_shown(c->addr, shown, sizeof shown), url_hint(c->addr));
 }
 
 /* Clients of one kind, a handler for the other: nobody would ever be served. */

@@ -284,7 +284,7 @@ static enum rc add_services(struct builder *b)
     }
     bool empty = strcmp(strrchr(b->u.host, ':'), ":") == 0;
     if (r.bad && !empty)
-        problems_add(b->c->problems, PROBLEM_REFUSE, at, "bad port");
+        problems_add(b->c->problems, PROBLEM_REFUSE, at, "bad port%s", url_hint(b->u.host));
     size_t n = r.max - r.min + 1;
     if (n > 1 && b->nodes && b->nodes->n > 1 && b->nodes->n != n)
         problems_add(b->c->problems, PROBLEM_WARNING, at, "%zu ports but %zu targets: %s", n,

@@ -91,6 +91,7 @@ static const struct value *own_tls(struct maker *m, const struct value *tls)
 static void check_addr(struct maker *m, const struct value *node, const struct conf_node *to)
 {
     struct port_range r;
+    char shown[96];
     bool is_path = strcmp(to->dialer.type, "unix") == 0 || strcmp(to->dialer.type, "serial") == 0;
     bool is_direct =
         strcmp(to->dialer.type, "direct") == 0 || strcmp(to->dialer.type, "virtual") == 0;
@@ -101,7 +102,8 @@ static void check_addr(struct maker *m, const struct value *node, const struct c
     else if (url_port_range(m->tree, to->addr, &r) != RC_OK || r.bad || r.min != r.max ||
              r.min == 0)
         problems_add(m->problems, PROBLEM_REFUSE, &node->place,
-                     "node %s: addr \"%.80s\" is not host:port", to->name, to->addr);
+                     "node %s: addr %s is not host:port%s", to->name,
+                     url_shown(to->addr, shown, sizeof shown), url_hint(to->addr));
 }
 
 static void make_node(struct maker *m, const struct value *hop, const struct inherited *from,

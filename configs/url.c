@@ -1,6 +1,7 @@
 /* configs/url.c - takes a -L or -F text apart. */
 #include "configs/url.h"
 #include "configs/scalar.h"
+#include "core/addr.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,46 @@ bool word_in(const char *word, const char *const *words)
             return true;
     }
     return false;
+}
+
+static bool is_ip(const char *s, size_t len)
+{
+    struct addr a;
+    return addr_parse_ip(s, len, &a);
+}
+
+/* May one of these hosts be a user and a password that lost their @? An address without its
+ * brackets is not. */
+static bool lost_at(const char *s, size_t len)
+{
+    for (size_t n; len > 0; s += n, len -= n) {
+        const char *end = memchr(s, ',', len), *colon, *first;
+        n = end ? (size_t)(end - s) : len;
+        first = memchr(s, ':', n);
+        colon = memrchr(s, ':', n);
+        if (colon && *s != '[' && colon != s) {
+            size_t port = n - (size_t)(colon + 1 - s);
+            bool number = strspn(colon + 1, "-0123456789") >= port;
+            bool host = is_ip(s, (size_t)(colon - s)) || (first != colon && is_ip(s, n));
+            if (!host && (first != colon || !number))
+                return true;
+        }
+        n += end != NULL;
+    }
+    return false;
+}
+
+const char *url_shown(const char *hosts, char *buf, size_t cap)
+{
+    (void)snprintf(buf, cap, "\"%.80s\"", lost_at(hosts, strlen(hosts)) ? "..." : hosts);
+    return buf;
+}
+
+static const char add_at[] = "; with a user and a password it is user:password@host:port";
+
+const char *url_hint(const char *hosts)
+{
+    return lost_at(hosts, strlen(hosts)) ? add_at : "";
 }
 
 static enum rc refuse(struct problems *p, const struct url *u, const char *what)
@@ -139,8 +180,11 @@ static enum rc parse_hosts(struct tree *t, struct problems *p, const char *s, si
     for (;;) {
         const char *comma = memchr(s, ',', len), *item;
         size_t n = comma ? (size_t)(comma - s) : len;
-        if (!check_host(t, s, n, &item))
-            return refuse(p, u, "a bad host or port");
+        if (!check_host(t, s, n, &item)) {
+            problems_add(p, PROBLEM_FATAL, &u->place, "a bad host or port%s",
+                         lost_at(s, n) ? add_at : "");
+            return RC_INVALID;
+        }
         all = tree_printf(t, "%s%s%s", all, item, comma ? "," : "");
         if (!all)
             return RC_NOMEM;
@@ -229,7 +273,7 @@ static void set_place(struct tree *t, const char *name, const char *text, struct
     if (at) {
         len -= (size_t)(at + 1 - start);
         start = at + 1;
-    } else if (hides_user(start, len)) {
+    } else if (hides_user(start, len) || lost_at(start, len)) {
         start = "...";
         len = 3;
     }

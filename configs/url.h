@@ -28,6 +28,12 @@ enum url_kind {
 enum rc url_parse(struct tree *t, struct problems *p, const char *name, const char *text,
                   enum url_kind kind, struct url *ret_u);
 
+/* For messages about hosts that are none: what was written, in quotes, or "..." where it may be a
+ * user and a password without their @ ("user:password:1080"). Returns buf. */
+const char *url_shown(const char *hosts, char *buf, size_t cap);
+/* The mend of such hosts, to be put behind what is wrong; "" where it is something else. */
+const char *url_hint(const char *hosts);
+
 /* "a:1" -> "a", "[::1]:1" -> "::1". */
 const char *url_hostname(struct tree *t, const char *host);
 

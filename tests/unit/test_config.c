@@ -397,9 +397,11 @@ END_TEST
 
 START_TEST(test_messages_have_no_secrets)
 {
-    static const char *const urls[] = {"http://u:secret@:80?a=b",  "http://u:secret/x@:80",
-                                       "http://u:secret?x@:80",    "u:secret@:80?a=b",
-                                       "http://u:se%zzsecret@:80", "http://:80?auth=secret!"};
+    static const char *const urls[] = {
+        "http://u:secret@:80?a=b", "http://u:secret/x@:80",    "http://u:secret?x@:80",
+        "u:secret@:80?a=b",        "http://u:se%zzsecret@:80", "http://:80?auth=secret!",
+        "http://u:secret:80",      "http://a:1,u:secret:80",   "u:secret:80",
+        "http://u:secret"};
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         ck_assert_int_eq(load_urls(urls[i], urls[i]), RC_INVALID);
         for (size_t k = 0; k < problems.n; k++)
@@ -407,6 +409,13 @@ START_TEST(test_messages_have_no_secrets)
                               !strstr(problems.v[k].text, "secret"),
                           "%s", problems.v[k].place);
     }
+    ck_assert_int_eq(load_urls("socks5://:1", "socks5://u:secret:80"), RC_INVALID);
+    assert_problem(PROBLEM_REFUSE, "-F #1 \"socks5://...\"",
+                   "node node-0: addr \"...\" is not host:port; with a user and a password it is "
+                   "user:password@host:port");
+    ck_assert_int_eq(load_urls("socks5://:1", "socks5://fe80::1:80"), RC_INVALID);
+    assert_problem(PROBLEM_REFUSE, "-F #1 \"socks5://fe80::1:80\"",
+                   "node node-0: addr \"fe80::1:80\" is not host:port");
     ck_assert_int_eq(load_yaml("services: {name: s, addr: ':1', handler: {auth: 'u:secret'}}\n"),
                      RC_INVALID);
     assert_problem(PROBLEM_FATAL, "gost.yml:1:43", "auth: expected a map, got a text");
