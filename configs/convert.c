@@ -12,7 +12,8 @@
 static bool refuse(struct convert *c, const char *want)
 {
     const struct value *v = c->v;
-    bool shown = v->kind == VALUE_STRING && strlen(v->text) <= 60;
+    bool is_map = c->o->type == OPTION_MAP; /* header fields may be secrets */
+    bool shown = v->kind == VALUE_STRING && strlen(v->text) <= 60 && !is_map;
     problems_add(c->problems, PROBLEM_REFUSE, &v->place, "%s: expected %s%s%s%s",
                  v->key_text ? v->key_text : c->o->key, want, shown ? ", got \"" : "",
                  shown ? v->text : "", shown ? "\"" : "");

@@ -22,9 +22,10 @@ static const char *const kind_names[] = {
 static struct value *mismatch(struct decoder *d, const struct value *v, const char *name,
                               const char *want)
 {
-    static const char *const secret[] = {"auth", "auths", "password", "token"};
+    static const char *const secret[] = {"auth",   "auths",         "password",    "token",
+                                         "header", "requestHeader", "httpHeaders", NULL};
     bool shown = v->kind == VALUE_STRING && strlen(v->text) <= 40;
-    for (size_t i = 0; i < sizeof secret / sizeof *secret; i++)
+    for (size_t i = 0; secret[i]; i++)
         shown = shown && strcmp(name, secret[i]) != 0;
     problems_add(d->problems, PROBLEM_FATAL, &v->place, "%s: expected %s, got %s%s%s%s", name, want,
                  kind_names[v->kind], shown ? " \"" : "", shown ? v->text : "", shown ? "\"" : "");

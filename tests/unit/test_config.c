@@ -284,7 +284,7 @@ START_TEST(test_options_refuse_bad_values_with_their_place)
          "nets: expected addresses with their prefix, such as 192.168.123.1/24, got \"10.9.0.1\""},
         {"{word: sctp}", "word: expected one of udp|tcp|tls, got \"sctp\""},
         {"{list: {a: b}}", "list: expected a text"},
-        {"{map: x}", "map: expected a map, got \"x\""},
+        {"{map: 'Authorization: Bearer secret'}", "map: expected a map"},
         {"{Txet: x}", "unknown key \"Txet\" in handler socks5; did you mean \"text\"?"},
         {"{unsafe: true}", "unsafe is not supported yet, and ignoring it would be unsafe"},
     };
@@ -419,6 +419,10 @@ START_TEST(test_messages_have_no_secrets)
     ck_assert_int_eq(load_yaml("services: {name: s, addr: ':1', handler: {auth: 'u:secret'}}\n"),
                      RC_INVALID);
     assert_problem(PROBLEM_FATAL, "gost.yml:1:43", "auth: expected a map, got a text");
+    ck_assert_int_eq(
+        load_yaml("hops:\n- {name: h, nodes: [{name: n, http: {header: 'A: secret'}}]}\n"),
+        RC_INVALID);
+    assert_problem(PROBLEM_FATAL, "gost.yml:2:38", "header: expected a map, got a text");
 }
 END_TEST
 
