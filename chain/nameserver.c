@@ -160,6 +160,10 @@ static enum rc parse(struct nameserver *s, const struct nameserver_cfg *cfg, str
     s->scheme = schemes[known].scheme;
     size_t host_len = strcspn(rest, s->scheme == NAMESERVER_TLS ? "/?" : "/");
     const char *hostname = cfg->hostname, *query = rest + host_len;
+    if (memchr(rest, '@', host_len) != NULL)
+        return diag_set(diag, RC_INVALID,
+                        "nameserver \"%.80s\": a user before its name is not supported",
+                        without_user(cfg->addr));
     if (s->scheme == NAMESERVER_TLS && strncmp(query, HOSTNAME, strlen(HOSTNAME)) == 0)
         hostname = query + strlen(HOSTNAME);
     char *host = strndup(rest, host_len);

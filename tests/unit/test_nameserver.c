@@ -76,6 +76,27 @@ START_TEST(test_what_is_no_address)
 }
 END_TEST
 
+/* A token there would be sent as part of a name, to whoever resolves it, and as SNI. */
+START_TEST(test_users_are_refused_and_not_told)
+{
+    static const char *const bad[] = {"https://secret@dns.example/dns-query",
+                                      "https://u:secret@dns.example", "tls://secret@192.0.2.1",
+                                      "secret@dns.example:53"};
+    struct diag diag;
+    list = nameservers_new();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ck_assert_msg(add(bad[i], NULL, &diag) == RC_INVALID, "%s", bad[i]);
+        ck_assert_msg(strstr(diag.text, "user") != NULL, "%s", diag.text);
+        ck_assert_msg(strstr(diag.text, "secret") == NULL, "%s", diag.text);
+    }
+    ck_assert_int_eq(add("https://u:secret/x@dns.example", NULL, &diag), RC_INVALID);
+    ck_assert_msg(strstr(diag.text, "secret") == NULL, "%s", diag.text);
+    ck_assert_int_eq(add("https://dns.example/a@b", NULL, &diag), RC_OK);
+    ck_assert_str_eq(list->v[0].path, "/a@b");
+    nameservers_unref(list);
+}
+END_TEST
+
 START_TEST(test_who_is_checked)
 {
     struct diag diag;
@@ -127,6 +148,7 @@ int main(void)
     TCase *tc = tcase_create("nameserver");
     tcase_add_test(tc, test_addresses);
     tcase_add_test(tc, test_what_is_no_address);
+    tcase_add_test(tc, test_users_are_refused_and_not_told);
     tcase_add_test(tc, test_who_is_checked);
     tcase_add_test(tc, test_a_cap_and_words);
     suite_add_tcase(suite, tc);
