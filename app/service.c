@@ -244,7 +244,8 @@ enum rc service_open(struct service *s, struct diag *diag)
                                 .service = s->p.name,
                                 .addr = s->p.addr,
                                 .tls = &s->p.listener_tls,
-                                .so = &s->so};
+                                .so = &s->so,
+                                .announced = s->p.options->proxy_protocol > 0};
     struct handler_setup hs = {
         .loop = s->loop,
         .service = s->p.name,

@@ -141,6 +141,21 @@ static void check_nodes(const struct conf_hop *h, struct problems *p)
     }
 }
 
+/* Datagrams and packets have no first bytes of a connection. */
+static void check_announced(const struct conf_service *c, const struct listener_type *l,
+                            struct problems *p)
+{
+    const struct value *mode = value_find(c->listener.metadata, "mode");
+    bool is_dns_udp =
+        !strcmp(l->name, "dns") && (!mode || !mode->text || !strcasecmp(mode->text, "udp"));
+
+    if (c->options.proxy_protocol > 0 && (l->tungo || !strcmp(l->name, "udp") || is_dns_udp))
+        problems_add(p, PROBLEM_WARNING, &c->place,
+                     "proxyProtocol of service %s has no effect with listener %s: there are no "
+                     "connections",
+                     c->name, l->name);
+}
+
 static void check_service(const struct config *cfg, const struct conf_service *c, bool thorough,
                           struct problems *p)
 {
@@ -153,6 +168,7 @@ static void check_service(const struct config *cfg, const struct conf_service *c
     check_addr(c, l, p);
     check_pair(c, l, h, p);
     check_targets(c, h, p);
+    check_announced(c, l, p);
     if (l->plan)
         check_device(c, l, p);
     if (thorough && tls && has_tls(l->name))

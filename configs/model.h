@@ -126,7 +126,7 @@ struct conf_forwarder {
 struct conf_service_options {
     char *interface;
     char *netns, *netns_out; /* of the listener; of direct connections: NULL as the listener's */
-    int64_t mark, dial_timeout_ms;
+    int64_t mark, dial_timeout_ms, proxy_protocol;
     bool ignore_chain;
     struct strlist pre_up, post_up, pre_down, post_down;
     struct { /* keys without effect yet are read to here */

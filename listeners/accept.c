@@ -66,6 +66,19 @@ const char *acceptor_where(const struct acceptor *a, char *buf, size_t cap)
 
 /* ---------------------------------------------------------------- accepting */
 
+/* It is known who the client is. */
+static void give(void *arg, struct stream *s, const struct client_info *info)
+{
+    struct acceptor *a = arg;
+
+    if (a->push && a->push(a->push_arg, s) != RC_OK) {
+        log_warn("%s: no memory for an accepted connection; closing it", a->service);
+        stream_abort(s);
+        return;
+    }
+    a->events.on_stream(a->events.arg, s, info);
+}
+
 static void take(struct acceptor *a, int fd, const struct sockaddr_storage *peer)
 {
     struct client_info info = {.peer = addr_from_sockaddr((const struct sockaddr *)peer),
@@ -86,12 +99,10 @@ static void take(struct acceptor *a, int fd, const struct sockaddr_storage *peer
         return;
     }
     stream_push(s, l);
-    if (a->push && a->push(a->push_arg, s) != RC_OK) {
-        log_warn("%s: no memory for an accepted connection; closing it", a->service);
-        stream_abort(s);
-        return;
-    }
-    a->events.on_stream(a->events.arg, s, &info);
+    if (a->announced.loop)
+        announced_take(&a->announced, s, &info);
+    else
+        give(a, s, &info);
 }
 
 static void pause_accepting(struct acceptor *a, int err)
@@ -205,6 +216,8 @@ enum rc acceptor_open(struct acceptor *a, const struct listener_setup *setup,
 
     *a = (struct acceptor){.loop = setup->loop, .service = setup->service, .fd = -1};
     a->hot.fd = -1;
+    if (setup->announced)
+        announced_init(&a->announced, setup->loop, setup->service, give, a);
     struct rlimit files;
     a->fd_limit = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < INT_MAX / 2
                       ? (int)files.rlim_cur
@@ -246,6 +259,7 @@ void acceptor_stop(struct acceptor *a)
     a->started = false;
     job_cancel(&a->more);
     timer_stop(&a->pause);
+    announced_stop(&a->announced);
     if (a->hot.fd >= 0)
         hotfd_remove(&a->hot);
     os_close(a->fd);

@@ -3,13 +3,14 @@
  *
  * Owner: a listener's state embeds it. open() binds, start() accepts: edge-triggered, a bounded
  * number a turn. When the process is out of descriptors or memory, accepting pauses and what is
- * established goes on. Accepted sockets have TCP keepalive, as Go's.
+ * established goes on. Accepted sockets have TCP keepalive, as Go's. Where the setup says so their
+ * PROXY header is read first, below all floors and before anybody hears of the client.
  */
 #ifndef LISTENERS_ACCEPT_H
 #define LISTENERS_ACCEPT_H
 
 #include "core/loop.h"
-#include "listeners/listener.h"
+#include "listeners/announced.h"
 
 struct accept_options {
     bool reuseport, mptcp;
@@ -57,8 +58,9 @@ struct acceptor {
     void *push_arg;
     struct addr at; /* where it listens, as bound */
     struct hotfd hot;
-    struct job more;    /* connections may be left for the next turn */
-    struct timer pause; /* runs while descriptors or memory are missing */
+    struct job more;            /* connections may be left for the next turn */
+    struct timer pause;         /* runs while descriptors or memory are missing */
+    struct announced announced; /* .loop NULL: connections have no PROXY header */
     uint32_t pause_ms;
     int fd_limit;
     int fd; /* -1: none */

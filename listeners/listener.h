@@ -21,8 +21,9 @@ struct tls_cfg;
 struct tungo;
 
 struct client_info {
-    struct addr peer;  /* who connected */
-    struct addr local; /* where it arrived */
+    struct addr peer;  /* the client: who connected, or whom a PROXY header names */
+    struct addr local; /* where it arrived, an address of ours */
+    struct addr dest;  /* what a PROXY header says the client connected to; family 0: to local */
 };
 
 /* What comes up; one of them is called per client. All take their stream or dgram. */
@@ -42,6 +43,7 @@ struct listener_setup {
     const char *addr;          /* as configured, ":8443" */
     const struct tls_cfg *tls; /* never NULL */
     const struct sockopts *so;
+    bool announced; /* accepted connections may begin with a PROXY header (listeners/announced.h) */
 };
 
 struct listener_device {
