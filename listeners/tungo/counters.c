@@ -53,6 +53,10 @@ const char *counters_format(const struct tungo *t, char *buf, size_t cap)
         put(&l, ", resets held back %" PRIu64, tcp->resets_held);
     if (tcp->cut)
         put(&l, ", not taken for memory %" PRIu64, tcp->cut);
+    if (tcp->dropped_ooseq)
+        put(&l, ", out of order in vain %" PRIu64, tcp->dropped_ooseq);
+    if (tcp->no_memory)
+        put(&l, ", no memory %" PRIu64, tcp->no_memory);
     if (tcp->notes)
         put(&l, ", ICMP errors not believed %" PRIu64, tcp->notes);
     if (tcp->asserts)

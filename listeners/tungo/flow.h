@@ -53,10 +53,11 @@ struct tungo_flow {
     struct outflow *outflow; /* NULL: no SACK, or not established yet */
 
     uint32_t acked_to;   /* rcv_nxt as the client last heard it */
+    uint32_t untold_at;  /* the block that changed last */
     uint16_t mss;        /* real one: what the kernel cuts super-segments to */
     uint16_t raised_mss; /* what lwIP works with (offload.h) */
-    uint16_t n_ooseq;    /* segments out of order since there is a gap */
-    uint8_t n_gathered;  /* acknowledgements of a gap that were put off, since one left */
+    uint16_t n_ooseq;    /* segments out of order, at most so many (ooseq.h) */
+    uint8_t n_untold;    /* blocks of bytes behind gaps that changed since one was told */
     uint8_t probes;      /* keepalives without an answer */
     enum rc failed;      /* RC_OK, or why the pcb is gone */
     bool outflow_begun;  /* whether it has one is decided */

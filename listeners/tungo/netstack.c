@@ -9,6 +9,7 @@
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netlayer.h"
 #include "listeners/tungo/offload.h"
+#include "listeners/tungo/ooseq.h"
 #include "listeners/tungo/room.h"
 #include "listeners/tungo/rxbuf.h"
 #include "lwip/init.h"
@@ -18,9 +19,8 @@
 #include <stdlib.h>
 
 enum {
-    GATHER_MOST = 16, /* more could have more gaps between them than one acknowledgement can tell */
+    GATHER_BLOCKS = LWIP_TCP_MAX_SACK_NUM - 1, /* one acknowledgement can hardly tell of more */
     USED_STEP_MS = 1000, /* a busy flow moves in the order of use once a second */
-    OOSEQ_MAX = 4096     /* segments kept out of order: more are one-byte ones sent on purpose */
 };
 
 /* --- life */
@@ -29,6 +29,13 @@ static void add_to_turn(struct tungo_flow *f)
 {
     if (list_is_empty(&f->in_turn))
         list_append(&f->ns->turn, &f->in_turn);
+}
+
+/* At the end of the turn, whether or not anything new came. */
+static void answer(struct tungo_flow *f)
+{
+    f->ack_now = true;
+    add_to_turn(f);
 }
 
 /* An acknowledgement and nothing else? */
@@ -40,18 +47,28 @@ static bool is_bare_ack(const struct pbuf *p)
     return tcp[TCP_AT_FLAGS] == TCPFLAG_ACK && p->tot_len == tcp - ip + (tcp[TCP_AT_DOFF] >> 4) * 4;
 }
 
+/* lwIP keeps the blocks that changed last. Would one more push out what was not told yet? */
+static bool tells_enough(struct tungo_flow *f)
+{
+    uint32_t from = f->pcb->rcv_sacks[0].left;
+
+    if (!f->n_untold || from != f->untold_at)
+        f->n_untold++;
+    f->untold_at = from;
+    return f->n_untold >= GATHER_BLOCKS;
+}
+
 static err_t output(struct netif *netif, struct pbuf *p)
 {
     struct netstack *ns = netif->state;
     struct tungo_flow *f = netstack_flow_of(netif);
 
-    if (f && f == ns->gathering && is_bare_ack(p) && ++f->n_gathered < GATHER_MOST) {
-        f->ack_now = true; /* one with what else the batch brings will say more */
-        add_to_turn(f);
+    if (f && f == ns->gathering && is_bare_ack(p) && !tells_enough(f)) {
+        answer(f); /* one with what else the batch brings will say more */
         return ERR_OK;
     }
     if (f)
-        f->n_gathered = 0;
+        f->n_untold = 0;
     return offload_send(ns->tungo, f, p) ? ERR_OK : ERR_IF;
 }
 
@@ -311,51 +328,12 @@ static void after_input(struct tungo_flow *f, const struct sack_news *news)
         flow_wake(f);
 }
 
-/* Bytes around a gap, from a client that understands SACK: lwIP answers each segment, which costs a
- * write and the client's work for it inside of that write. Linux gathers as well (tcp(7),
- * tcp_comp_sack_nr). */
-static bool is_around_gap(const struct tungo_flow *f, const struct packet *p)
+/* From a client that understands SACK lwIP answers each segment around a gap, which costs a write
+ * and the client's work for it inside of that write: one answer for several. Linux gathers as well
+ * (tcp(7), tcp_comp_sack_nr). */
+static bool may_gather(const struct tungo_flow *f, const struct packet *p)
 {
-    return (f->pcb->flags & TF_SACK) && p->payload < p->bytes &&
-           (f->pcb->ooseq ||
-            (int32_t)(packet_rd32(p->ip + p->l4 + TCP_AT_SEQ) - f->pcb->rcv_nxt) > 0);
-}
-
-/* More segments out of order than an honest client sends? */
-static bool too_many_ooseq(struct tungo_flow *f, const struct packet *p)
-{
-    if (!f->pcb->ooseq) {
-        f->n_ooseq = 0;
-    } else if (p->payload < p->bytes &&
-               packet_rd32(p->ip + p->l4 + TCP_AT_SEQ) != f->pcb->rcv_nxt) {
-        if (f->n_ooseq >= OOSEQ_MAX)
-            return true;
-        f->n_ooseq++;
-    }
-    return false;
-}
-
-/* What no honest client sends and lwIP 2.2.1 answers with a failed assertion: bytes out of order
- * beyond the window (its queue takes the first segment untrimmed), and bytes beyond the client's
- * own FIN (the FIN is taken from the queue into a segment that already fills the window). */
-static bool breaks_the_window(const struct tcp_pcb *pcb, const struct packet *p)
-{
-    u32_t seq = packet_rd32(p->ip + p->l4 + TCP_AT_SEQ);
-    u32_t end = seq + (u32_t)(p->bytes - p->payload);
-    uint8_t flags = p->ip[p->l4 + TCP_AT_FLAGS];
-    bool fin = flags & TCP_FIN;
-    int32_t beyond = (int32_t)(end + fin - (pcb->rcv_nxt + pcb->rcv_wnd));
-
-    if (end + fin == seq || (flags & (TCP_SYN | TCP_RST)))
-        return false; /* nothing to queue: lwIP answers or obeys those by itself */
-    if (beyond > 0 && (int32_t)(seq - pcb->rcv_nxt) > 0)
-        return true;
-    if (beyond < 0 || !pcb->ooseq)
-        return false;
-    for (const struct tcp_seg *s = pcb->ooseq; s; s = s->next)
-        if ((TCPH_FLAGS(s->tcphdr) & TCP_FIN) && (int32_t)(end - (s->tcphdr->seqno + s->len)) > 0)
-            return true;
-    return false;
+    return (f->pcb->flags & TF_SACK) && ooseq_is_near_gap(f, p);
 }
 
 /* The headers alone go on: what they acknowledge gives memory back. The bytes come again. */
@@ -389,7 +367,7 @@ static void feed(struct tungo_flow *f, struct packet *p, struct rxbuf *b)
         flow_used(f);
     f->heard_ms = now;
     f->probes = 0;
-    if (too_many_ooseq(f, p) || breaks_the_window(f->pcb, p)) {
+    if (ooseq_refuses(f, p)) {
         ns->stats.dropped_ooseq++;
         rxbuf_free(b);
         return;
@@ -398,7 +376,11 @@ static void feed(struct tungo_flow *f, struct packet *p, struct rxbuf *b)
         ns->stats.cut++;
         cut_payload(p);
     }
-    gap = is_around_gap(f, p);
+    gap = may_gather(f, p);
+    if (ooseq_has(f, p)) {
+        cut_payload(p);
+        answer(f);
+    }
     outflow_before_input(f, p, &news);
     q = rxbuf_to_pbuf(b, p->ip, p->bytes, f->source);
     if (!q) {
@@ -407,14 +389,15 @@ static void feed(struct tungo_flow *f, struct packet *p, struct rxbuf *b)
     }
     if (gap) {
         ns->gathering = f;
-        f->ack_now = true;
-        add_to_turn(f);
+        answer(f);
     }
     netstack_mount(ns, f);
     enter_tcp(ns, q, p->l4);
     ns->gathering = NULL;
-    if (f->pcb)
+    if (f->pcb) {
+        ooseq_join(f);
         after_input(f, &news);
+    }
     netstack_unmount(ns, f);
 }
 
