@@ -86,7 +86,8 @@ static void tell_device(struct teller *t)
     struct listener_plan p = {.n_routes = 0};
     bool covered = false;
 
-    if (!t->p->listener->plan || t->p->listener->plan(t->p->listener_cfg, &p, NULL) != RC_OK)
+    if (t->q->target.addr.family == 0 || !t->p->listener->plan || /* a name: the handler's words */
+        t->p->listener->plan(t->p->listener_cfg, &p, NULL) != RC_OK)
         return;
     for (size_t i = 0; i < p.n_routes && !covered; i++)
         covered = cidr_has(&p.routes[i], &t->q->target.addr);
@@ -231,8 +232,9 @@ static void tell_target_name(struct teller *t, const struct route_account *a)
     (void)target_format_host(&t->q->target, name, sizeof name);
     if (a->name_open) {
         list_servers(a->service_nameservers, text, sizeof text);
-        (void)story_step(t->s, 1, "name", name, "not known yet",
-                         "%s would be asked first; rules about addresses count then, too", text);
+        (void)story_step(
+            t->s, 1, "name", name, *text ? "not known yet" : "known to nobody", "%s%s", text,
+            *text ? " would be asked first; rules about addresses count then, too" : "");
     } else {
         (void)story_step(t->s, 1, "name", name, "known here", "%s",
                          target_format_host(&a->sent, text, sizeof text));

@@ -1,6 +1,7 @@
 /* chain/explain.c - a dial that ends before its first packet. See explain.h. */
 #include "chain/explain.h"
 #include "chain/dial.h"
+#include "chain/nameserver.h"
 #include "core/stream.h"
 #include <string.h>
 
@@ -10,6 +11,15 @@ static void never(void *arg, struct dgram *d, const struct dial_result *res)
     (void)arg;
     (void)d;
     (void)res;
+}
+
+/* A resolver whose nameservers were all left out, as wrong, knows no name. */
+static void fail_unless_askable(struct route_account *a, const struct nameservers *list,
+                                const char *name)
+{
+    if (list == NULL || list->n > 0 || a->rc != RC_OK)
+        return;
+    a->rc = diag_set(&a->diag, RC_NAME, "%s: its resolver has no nameserver left", name);
 }
 
 /* The name of the target, as far as it is the service's business. */
@@ -26,6 +36,8 @@ static void name_it(struct route_account *a, struct dial *d)
     a->name_open = n == 0;
     if (n > 0)
         dial_set_known(d, v, n);
+    else
+        fail_unless_askable(a, a->service_nameservers, name);
 }
 
 /* Who is asked for the first server's name. */
@@ -39,6 +51,8 @@ static void tell_names(struct route_account *a, struct dial *d)
     a->has_hosts = (n != NULL ? n->hosts : d->router->hosts) != NULL;
     if (r != NULL && target_is_name(&a->first))
         a->n_known = resolver_peek(r, a->first.name, a->known, RESOLVE_ADDRS_MAX);
+    if (target_is_name(&a->first) && a->n_known == 0)
+        fail_unless_askable(a, a->nameservers, a->first.name);
 }
 
 static void tell_first(struct route_account *a, struct dial *d)

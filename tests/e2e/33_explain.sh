@@ -88,3 +88,8 @@ says "a client that is" 'admission  *passes'
 explain tcp example.com; same "no port: status" 2 $?
 explain icmp 10.1.2.3:80; same "no such network: status" 2 $?
 explain tcp 10.1.2.3:80 --service two; same "no such service: status" 2 $?
+inside "$C" "$CGOST" explain -L 'tungo://:0?net=10.99.0.1/24&route=0.0.0.0/0' tcp example.com:443 >"$work/said" 2>&1
+says "a name for a device: the handler's word" 'result  *unable: packets carry addresses'
+check "a name for a device: no route is missed" sh -c "! grep -q 'none of its configured routes' '$work/said'"
+inside "$C" "$CGOST" explain -L 'socks5://:1?resolver=udp://a:b:c' tcp example.com:443 >"$work/said" 2>&1
+says "a resolver without nameservers" 'result  *unable: example.com: its resolver has no nameserver left'

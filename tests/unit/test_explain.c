@@ -2,6 +2,7 @@
  * nothing is sent, marked or turned by explaining.
  */
 #include "chain/explain.h"
+#include "chain/nameserver.h"
 #include "dialworld.h"
 #include <unistd.h>
 
@@ -145,6 +146,50 @@ START_TEST(test_the_account_is_what_the_dial_does)
 }
 END_TEST
 
+/* Each of its nameservers was left out at start: names are known to nobody then. */
+static void expect_no_way(struct made *w)
+{
+    struct udp_route route = {.id = 0};
+    struct route_account a;
+    do_it(w, "name.example:80", false, &route);
+    ck_assert_int_eq(got.res.rc, RC_NAME);
+    ask(w, "name.example:80", false, &a);
+    ck_assert_int_eq(a.rc, RC_NAME);
+    ck_assert_msg(strstr(a.diag.text, "no nameserver") != NULL, "%s", a.diag.text);
+    route_account_done(&a);
+    unmake(w);
+}
+
+START_TEST(test_a_resolver_without_nameservers_is_no_way)
+{
+    struct made w = {.hops = 0};
+    world_start();
+    struct nameservers *none = nameservers_new();
+    w.router =
+        router_new(&(struct router_cfg){.loop = loop, .service = "test", .nameservers = none});
+    expect_no_way(&w);
+
+    struct hop *h = hop_new(&(struct hop_cfg){.loop = loop, .name = "h"});
+    struct node *n =
+        node_new(&(struct node_cfg){.loop = loop,
+                                    .name = "n",
+                                    .addr = "node.example:80",
+                                    .connector = &connector_forward,
+                                    .connector_cfg = calloc(1, connector_forward.cfg_bytes),
+                                    .dialer = &dialer_tcp,
+                                    .dialer_cfg = calloc(1, dialer_tcp.cfg_bytes),
+                                    .nameservers = none},
+                 NULL);
+    ck_assert(n != NULL && hop_add(h, n) == RC_OK);
+    w.chain = chain_new("chain");
+    ck_assert_int_eq(chain_add(w.chain, h), RC_OK);
+    w.router = router_new(&(struct router_cfg){.loop = loop, .service = "test", .chain = w.chain});
+    expect_no_way(&w);
+    nameservers_unref(none);
+    world_stop();
+}
+END_TEST
+
 START_TEST(test_it_says_who_was_excluded_and_by_what)
 {
     struct made w = {.chain = chain_new("chain"), .hops = 2};
@@ -203,6 +248,7 @@ int main(void)
     TCase *tc = tcase_create("router");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_the_account_is_what_the_dial_does);
+    tcase_add_test(tc, test_a_resolver_without_nameservers_is_no_way);
     tcase_add_test(tc, test_it_says_who_was_excluded_and_by_what);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);
