@@ -49,7 +49,11 @@ static int read_words(const struct subcommand *c, struct request *r)
     r->q.udp = !strcmp(word[0], "udp");
     if (!target_parse(word[1], &r->q.target) || r->q.target.addr.port == 0 ||
         (!target_is_name(&r->q.target) && r->q.target.addr.family == 0)) {
-        fprintf(stderr, "explain: \"%.260s\" is not host:port\n", word[1]);
+        bool is_url = strchr(word[1], '@') || strstr(word[1], "://"); /* with a password? */
+        if (is_url)
+            fprintf(stderr, "explain: a URL is not host:port\n");
+        else
+            fprintf(stderr, "explain: \"%.260s\" is not host:port\n", word[1]);
         tell_usage();
         return 2;
     }

@@ -114,8 +114,14 @@ static const char *ignored_text(const struct cli *c, char *buf, size_t cap)
         return buf;
     }
     nearest_init(&n, c->ignored);
-    for (size_t i = 0; commands[i]; i++)
+    for (size_t i = 0; commands[i]; i++) {
+        if (!strcmp(c->ignored, commands[i]->name)) {
+            snprintf(buf, cap, "the words from \"%s\" on are ignored: a command is the first word",
+                     c->ignored);
+            return buf;
+        }
         nearest_try(&n, commands[i]->name);
+    }
     snprintf(buf, cap, "the words from \"%.60s\" on are ignored: flags come first%s", c->ignored,
              nearest_hint(&n, hint, sizeof hint));
     return buf;

@@ -93,3 +93,7 @@ says "a name for a device: the handler's word" 'result  *unable: packets carry a
 check "a name for a device: no route is missed" sh -c "! grep -q 'none of its configured routes' '$work/said'"
 inside "$C" "$CGOST" explain -L 'socks5://:1?resolver=udp://a:b:c' tcp example.com:443 >"$work/said" 2>&1
 says "a resolver without nameservers" 'result  *unable: example.com: its resolver has no nameserver left'
+explain tcp http://u:secret@h:1; same "a URL: status" 2 $?
+check "a URL is not told: it may have a password" sh -c "! grep -q secret '$work/said'"
+inside "$C" "$CGOST" -t -L socks5://:1 explain tcp example.com:443 >"$work/said" 2>&1
+says "a command behind flags" 'a command is the first word'
