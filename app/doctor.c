@@ -183,14 +183,6 @@ static int examine(struct doctor *d, bool json)
     return code;
 }
 
-/* Nothing was named and nothing is found in the usual places: the machine alone will do. */
-static bool is_bare(const struct subcommand *c)
-{
-    const struct config_args *a = &c->cli.args;
-
-    return a->n_sources + a->n_nodes + a->n_services == 0 && !c->cfg;
-}
-
 static bool as_json;
 
 static int doctor_main(int argc, char **argv);
@@ -208,18 +200,15 @@ const struct cli_command doctor_command = {
 
 static int doctor_main(int argc, char **argv)
 {
-    struct doctor d = {.wrong = 0};
+    struct doctor d = {.c.may_be_bare = true};
     int code = subcommand_parse(&d.c, argc, argv, &doctor_command);
 
     if (code < 0 && d.c.cli.n_operands > 0) {
         cli_usage_command(stderr, "cgost", &doctor_command);
         code = 2;
     }
-    if (code < 0) {
+    if (code < 0)
         code = subcommand_build(&d.c);
-        if (code > 0 && is_bare(&d.c))
-            code = -1;
-    }
     if (code < 0)
         code = examine(&d, as_json);
     subcommand_close(&d.c);

@@ -60,10 +60,12 @@ int subcommand_build(struct subcommand *c)
         if (problems_have(&p, PROBLEM_REFUSE))
             rc = RC_INVALID;
     }
-    subcommand_tell(&p);
+    bool bare = rc == RC_EOF && c->may_be_bare;
+    if (!bare)
+        subcommand_tell(&p);
     problems_done(&p);
     if (rc != RC_OK)
-        return 1;
+        return bare ? -1 : 1;
     rc = log_open(&silent, &diag);
     if (rc == RC_OK) {
         c->loop = loop_new(&diag);

@@ -16,6 +16,7 @@ struct problems;
 
 struct subcommand {
     const char *name;
+    bool may_be_bare; /* without any configuration it goes on: cfg stays NULL, the world empty */
     struct cli cli;
     struct config *cfg;
     struct loop *loop;

@@ -23,12 +23,13 @@ struct config_args {
     bool lenient;              /* unknown keys are warnings */
 };
 
-/* ret_v is a typed VALUE_MAP in t (configs/decode.h). RC_INVALID: there is a PROBLEM_FATAL. */
+/* ret_v is a typed VALUE_MAP in t (configs/decode.h). RC_INVALID: there is a PROBLEM_FATAL;
+ * RC_EOF: the same, for nothing was named and nothing is in the usual places. */
 enum rc config_read(const struct config_args *args, struct tree *t, struct problems *p,
                     struct value **ret_v);
 
 /* ret_cfg is the caller's, config_free() ends it (configs/model.h). RC_INVALID: a PROBLEM_REFUSE or
- * worse. */
+ * worse; RC_EOF: as above. */
 enum rc config_load(const struct config_args *args, const struct type_names *names,
                     struct config **ret_cfg, struct problems *p);
 

@@ -126,7 +126,7 @@ static enum rc read_default(struct tree *t, struct problems *p, struct value **r
     problems_add(p, PROBLEM_FATAL, NULL,
                  "nothing to serve: no -L, no -C, and no gost.json, gost.yaml or gost.yml in "
                  "/etc/gost, $HOME/.gost or the working directory");
-    return RC_INVALID;
+    return RC_EOF;
 }
 
 static bool is_web_url(const char *text)

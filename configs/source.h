@@ -30,7 +30,7 @@ enum rc yaml_parse(const struct source *src, const char *text, size_t len, struc
 enum rc json_parse(const struct source *src, const char *text, size_t len, struct value **ret_v);
 
 /* The kinds of -C: "-" (standard input), "{...}", a file by its extension. text is NULL: the
- * default file search. */
+ * default file search; RC_EOF: it finds none (a PROBLEM_FATAL as well). */
 enum rc source_read(struct tree *t, struct problems *p, const char *text, struct value **ret_v,
                     bool *ret_strict);
 

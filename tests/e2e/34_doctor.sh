@@ -36,6 +36,13 @@ good="relay+wss://demo:demo-only@$SERVER:443?interface=c0"
 # --- all is well
 doctor
 well "the machine alone"
+same "the machine alone: no error is told" "" "$(cat "$work/doctor.log")"
+mkdir -p "$work/home/.gost" && echo 'services: {' >"$work/home/.gost/gost.yml"
+before='export HOME="$1/home";'
+doctor
+same "a broken file in a usual place: status" 1 "$status"
+check "a broken file in a usual place: it is named" grep -q 'gost.yml:.*error' "$work/doctor.log"
+before=
 doctor -L "$tun" -F "$good" -F socks5://demo:demo-only@127.0.0.1:1080
 well "a device and two hops"
 for c in tun net-admin default-route interface rp_filter mtu resolver node; do says "two hops: $c" $c fine ''; done
