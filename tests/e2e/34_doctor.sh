@@ -42,6 +42,7 @@ before='export HOME="$1/home";'
 doctor
 same "a broken file in a usual place: status" 1 "$status"
 check "a broken file in a usual place: it is named" grep -q 'gost.yml:.*error' "$work/doctor.log"
+rm -r "$work/home/.gost"
 before=
 doctor -L "$tun" -F "$good" -F socks5://demo:demo-only@127.0.0.1:1080
 well "a device and two hops"
@@ -220,4 +221,4 @@ doctor -C "$work/missing.yaml"
 same "no such configuration: status" 1 "$status"
 doctor -h
 same "help: status" 0 "$status"
-check "help names both commands" grep -q 'explain.*tcp|udp' "$work/doctor.log"
+check "help tells its own flag" grep -q -- '-json' "$work/doctor.log"
