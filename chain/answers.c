@@ -1,15 +1,15 @@
-/* chain/answers.c - a hash table with a ring by last use. */
+/* chain/answers.c - a hash table; who holds how much of it. */
 #include "chain/answers.h"
-#include "core/list.h"
 #include "core/loop.h"
+#include "core/shares.h"
 #include "core/siphash.h"
 #include <stdlib.h>
 #include <strings.h>
 
-enum { BUCKETS = 1024 };
+enum { BUCKETS = 1024, WEIGHT_BYTES = ANSWERS_MAX_BYTES / ANSWERS_MAX };
 
 struct kept {
-    struct list used; /* the least recently used first */
+    struct share share;
     struct kept *next;
     uint64_t since_ms, until_ms;
     uint32_t bits, hash;
@@ -21,7 +21,7 @@ struct kept {
 struct answers {
     struct siphash_key key;
     struct kept *buckets[BUCKETS];
-    struct list used;
+    struct shares shares;
     size_t n, bytes;
 };
 
@@ -31,7 +31,7 @@ struct answers *answers_new(void)
     if (a == NULL)
         return NULL;
     loop_random(&a->key, sizeof(a->key));
-    list_init(&a->used);
+    shares_init(&a->shares);
     return a;
 }
 
@@ -41,7 +41,7 @@ static void drop(struct answers *a, struct kept *k)
     while (*at != k)
         at = &(*at)->next;
     *at = k->next;
-    list_remove(&k->used);
+    shares_remove(&a->shares, &k->share);
     a->n--;
     a->bytes -= sizeof(*k) + k->n;
     free(k);
@@ -51,8 +51,8 @@ void answers_free(struct answers *a)
 {
     if (a == NULL)
         return;
-    while (!list_is_empty(&a->used))
-        drop(a, LIST_OWNER(a->used.next, struct kept, used));
+    while (a->n > 0)
+        drop(a, LIST_OWNER(shares_oldest(&a->shares), struct kept, share));
     free(a);
 }
 
@@ -90,8 +90,7 @@ bool answers_get(struct answers *a, const struct answer_key *key, const void *qu
     if (k->n > cap || k->question_end != key->question->question_end ||
         dns_parse(k->data, k->n, &m) != RC_OK)
         return false;
-    list_remove(&k->used);
-    list_append(&a->used, &k->used);
+    shares_used(&a->shares, &k->share, key->client);
     memcpy(buf, k->data, k->n);
     memcpy((char *)buf + DNS_HEAD_BYTES, (const char *)query + DNS_HEAD_BYTES,
            k->question_end - DNS_HEAD_BYTES);
@@ -112,7 +111,7 @@ void answers_put(struct answers *a, const struct answer_key *key, uint64_t now_m
     if (keep_ms == 0 || n > ANSWER_MAX_BYTES || dns_parse(answer, n, &m) != RC_OK)
         return;
     while (a->n == ANSWERS_MAX || a->bytes + sizeof(*k) + n > ANSWERS_MAX_BYTES)
-        drop(a, LIST_OWNER(a->used.next, struct kept, used));
+        drop(a, LIST_OWNER(shares_oldest(&a->shares), struct kept, share));
     k = malloc(sizeof(*k) + n);
     if (k == NULL)
         return;
@@ -123,10 +122,12 @@ void answers_put(struct answers *a, const struct answer_key *key, uint64_t now_m
                        .question_end = m.question_end,
                        .n = n};
     memcpy(k->data, answer, n);
+    if (!shares_add(&a->shares, &k->share, key->client, 1 + n / WEIGHT_BYTES)) {
+        free(k);
+        return;
+    }
     k->next = a->buckets[hash % BUCKETS];
     a->buckets[hash % BUCKETS] = k;
-    list_init(&k->used);
-    list_append(&a->used, &k->used);
     a->n++;
     a->bytes += sizeof(*k) + n;
 }

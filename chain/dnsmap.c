@@ -1,8 +1,8 @@
-/* chain/dnsmap.c - a hash table with a ring by last use. */
+/* chain/dnsmap.c - a hash table; who holds how much of it. */
 #include "chain/dnsmap.h"
 #include "chain/fakepool.h"
-#include "core/list.h"
 #include "core/loop.h"
+#include "core/shares.h"
 #include "core/siphash.h"
 #include "core/wire/dns.h"
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 enum { BUCKETS = 4096, LEARN_MAX = 32 };
 
 struct pair {
-    struct list used; /* the least recently used first */
+    struct share share;
     struct pair *next;
     struct addr client, addr;
     uint32_t hash;
@@ -23,7 +23,7 @@ struct pair {
 struct dnsmap {
     struct siphash_key key;
     struct pair *buckets[BUCKETS];
-    struct list used;
+    struct shares shares;
     size_t n;
 };
 
@@ -33,7 +33,7 @@ struct dnsmap *dnsmap_new(void)
     if (m == NULL)
         return NULL;
     loop_random(&m->key, sizeof(m->key));
-    list_init(&m->used);
+    shares_init(&m->shares);
     return m;
 }
 
@@ -43,7 +43,7 @@ static void drop(struct dnsmap *m, struct pair *p)
     while (*at != p)
         at = &(*at)->next;
     *at = p->next;
-    list_remove(&p->used);
+    shares_remove(&m->shares, &p->share);
     m->n--;
     free(p->name);
     free(p);
@@ -53,8 +53,8 @@ void dnsmap_free(struct dnsmap *m)
 {
     if (m == NULL)
         return;
-    while (!list_is_empty(&m->used))
-        drop(m, LIST_OWNER(m->used.next, struct pair, used));
+    while (m->n > 0)
+        drop(m, LIST_OWNER(shares_oldest(&m->shares), struct pair, share));
     free(m);
 }
 
@@ -85,17 +85,17 @@ static struct pair *add(struct dnsmap *m, const struct addr *client, const struc
                         uint32_t hash)
 {
     if (m->n == DNSMAP_MAX)
-        drop(m, LIST_OWNER(m->used.next, struct pair, used));
+        drop(m, LIST_OWNER(shares_oldest(&m->shares), struct pair, share));
     struct pair *p = calloc(1, sizeof(*p));
-    if (p == NULL)
+    if (p == NULL || !shares_add(&m->shares, &p->share, client, 1)) {
+        free(p);
         return NULL;
+    }
     p->client = *client;
     p->addr = *a;
     p->hash = hash;
     p->next = m->buckets[hash % BUCKETS];
     m->buckets[hash % BUCKETS] = p;
-    list_init(&p->used);
-    list_append(&m->used, &p->used);
     m->n++;
     return p;
 }
@@ -134,8 +134,7 @@ void dnsmap_put(struct dnsmap *m, const struct addr *client, const struct addr *
     if (ttl_s > DNSMAP_KEEP_MAX_S)
         ttl_s = DNSMAP_KEEP_MAX_S;
     p->until_ms = now_ms + ttl_s * UINT64_C(1000);
-    list_remove(&p->used);
-    list_append(&m->used, &p->used);
+    shares_used(&m->shares, &p->share, NULL);
 }
 
 int dnsmap_learn(struct dnsmap *m, const struct addr *client, const void *answer, size_t n,
@@ -168,8 +167,7 @@ const char *dnsmap_find(struct dnsmap *m, const struct addr *client, const struc
     uint64_t renewed_ms = now_ms + DNSMAP_KEEP_MIN_S * UINT64_C(1000);
     if (p->until_ms < renewed_ms)
         p->until_ms = renewed_ms;
-    list_remove(&p->used);
-    list_append(&m->used, &p->used);
+    shares_used(&m->shares, &p->share, NULL);
     *ret_sure = p->unsure_until_ms <= now_ms;
     return p->name;
 }

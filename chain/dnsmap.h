@@ -2,8 +2,9 @@
  * given. RFC 1035 (A), 3596 (AAAA).
  *
  * Kept per client address, for the answer's TTL but 5 minutes at least (programs hold on to what
- * they were told) and a day at most; a use renews the 5 minutes. 16,384 pairs, the longest unused
- * goes first. Pure: times are the caller's. One owner.
+ * they were told) and a day at most; a use renews the 5 minutes. 16,384 pairs; then the client that
+ * holds most (core/shares.h) loses the one it did not use for longest. Pure: times are the
+ * caller's. One owner.
  *
  * An address can stand for several names. The one asked for last is the most likely, but while an
  * earlier one is alive nobody can be sure: rules may go by it, a dial must not.

@@ -153,8 +153,9 @@ static void on_question(void *arg, struct dns_client *c, const uint8_t *query, s
                 &edns);
         return;
     }
-    struct answer_key key = {&m, m.flags | (edns.present ? BIT_DNSSEC << 1 : 0u) |
-                                     (edns.dnssec ? BIT_DNSSEC : 0u)};
+    uint32_t bits =
+        m.flags | (edns.present ? BIT_DNSSEC << 1 : 0u) | (edns.dnssec ? BIT_DNSSEC : 0u);
+    struct answer_key key = {&m, bits, &c->peer};
     bool same_for_all = edns.subnet.net.family == 0;
     if (answer_here(f, c, query, &m, &edns) ||
         (same_for_all && answer_kept(f, c, query, &key, max_bytes, &edns)))

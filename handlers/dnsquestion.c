@@ -150,7 +150,7 @@ static void keep(struct question *q, const uint8_t *answer, size_t n)
     if ((rcode != DNS_NOERROR && rcode != DNS_NXDOMAIN) || !dns_lifetime(answer, n, &m, &ttl_s))
         return;
     uint64_t keep_ms = f->ttl_ms > 0 ? (uint64_t)f->ttl_ms : ttl_s * UINT64_C(1000);
-    struct answer_key key = {&q->msg, q->bits};
+    struct answer_key key = {&q->msg, q->bits, &q->client->peer};
     answers_put(f->answers, &key, loop_now_ms(f->setup.loop), answer, n, keep_ms);
 }
 

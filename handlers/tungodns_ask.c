@@ -87,7 +87,7 @@ void dnsask_learn(struct dnsask *a, const uint8_t *answer, size_t n, int64_t ttl
 {
     struct tungodns *d = a->flow->dns;
     uint64_t now_ms = loop_now_ms(d->setup.loop);
-    struct answer_key key = {&a->msg, a->bits};
+    struct answer_key key = {&a->msg, a->bits, &a->flow->who};
     struct dns_msg m;
     uint32_t ttl_s;
 

@@ -202,7 +202,7 @@ static enum dnsfate take_question(struct dnsflow *f, const uint8_t *data, size_t
     }
     size_t max_bytes = room_of(f, &edns);
     bool same_for_all = d->options->hijack ? edns.subnet.net.family == 0 : !edns.options;
-    struct answer_key key = {msg, bits_of(f, msg, &edns)};
+    struct answer_key key = {msg, bits_of(f, msg, &edns), &f->who};
     enum own own = say_own(f, data, msg, &edns);
     if (own == OWN_SAID || (own == OWN_NOT && say_fake(f, data, msg, &edns)) ||
         (same_for_all && say_kept(f, data, &key, max_bytes)) ||

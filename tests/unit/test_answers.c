@@ -11,6 +11,7 @@ static struct answers *kept;
 static uint8_t query[512], answer[8192], out[8192];
 static size_t query_n, answer_n, out_n;
 static struct dns_msg asked;
+static const struct addr *asker; /* NULL: nobody */
 
 static void ask(const char *name, uint16_t type, uint16_t id)
 {
@@ -31,13 +32,13 @@ static void make_answer(uint32_t ttl_s)
 
 static void put(uint64_t now_ms, uint64_t keep_ms, uint32_t bits)
 {
-    struct answer_key key = {&asked, bits};
+    struct answer_key key = {&asked, bits, asker};
     answers_put(kept, &key, now_ms, answer, answer_n, keep_ms);
 }
 
 static bool get(uint64_t now_ms, uint32_t bits)
 {
-    struct answer_key key = {&asked, bits};
+    struct answer_key key = {&asked, bits, asker};
     return answers_get(kept, &key, query, now_ms, out, sizeof out, &out_n);
 }
 
@@ -132,7 +133,7 @@ END_TEST
 
 START_TEST(test_no_room)
 {
-    struct answer_key key = {&asked, 0};
+    struct answer_key key = {&asked, 0, NULL};
     start();
     ask("a.test", DNS_A, 1);
     make_answer(60);
@@ -204,6 +205,60 @@ START_TEST(test_bytes_are_capped_too)
 }
 END_TEST
 
+/* Keeps n answers of so many bytes for the client; their names begin with c. */
+static void fill(const struct addr *client, char c, int n, size_t bytes)
+{
+    char name[32];
+    asker = client;
+    for (int i = 0; i < n; i++) {
+        sprintf(name, "%c%d.test", c, i);
+        ask(name, DNS_A, 1);
+        make_answer(60);
+        memset(answer + answer_n, 0, sizeof answer - answer_n);
+        answer_n = bytes > answer_n ? bytes : answer_n;
+        put(0, 60000, 0);
+    }
+}
+
+static int count(char c, int n)
+{
+    char name[32];
+    int there = 0;
+    asker = NULL;
+    for (int i = 0; i < n; i++) {
+        sprintf(name, "%c%d.test", c, i);
+        ask(name, DNS_A, 1);
+        there += get(1, 0);
+    }
+    return there;
+}
+
+/* One that asks for very many names, or for very large answers, loses its own. */
+START_TEST(test_a_greedy_client_loses_its_own)
+{
+    size_t bytes = _i ? ANSWER_MAX_BYTES : 0;
+    struct addr a = {.family = AF_INET, .ip = {10, 0, 0, 1}}, b = a, c = a;
+    int room = _i ? 1000 : ANSWERS_MAX;
+    b.ip[3] = 2;
+    c.ip[3] = 3;
+    start();
+    fill(&b, 'b', 300, 0); /* as many as can be, whatever the other's are */
+    fill(&a, 'a', 10000, bytes);
+    ck_assert_int_eq(count('b', 300), 300);
+    fill(&c, 'c', 300, 0);
+    ck_assert_int_eq(count('b', 300) + count('c', 300), 600);
+    ck_assert_int_gt(count('a', 10000), room - 700);
+    /* what one with few uses is not the greedy one's to lose, who asked first or not */
+    asker = &b;
+    ask("a9999.test", DNS_A, 1);
+    ck_assert(get(1, 0));
+    fill(&a, 'd', 10000, bytes);
+    ck_assert_int_eq(count('a', 10000), 1);
+    ck_assert_int_eq(count('b', 300), 300);
+    answers_free(kept);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("answers");
@@ -215,6 +270,7 @@ int main(void)
     tcase_add_test(tc, test_no_room);
     tcase_add_test(tc, test_the_longest_unused_go_first);
     tcase_add_test(tc, test_bytes_are_capped_too);
+    tcase_add_loop_test(tc, test_a_greedy_client_loses_its_own, 0, 2);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -119,6 +119,41 @@ START_TEST(test_the_longest_unused_goes_first)
 }
 END_TEST
 
+/* One client learns far more than there is room for, others have a few, by IPv6 too. */
+START_TEST(test_a_greedy_client_loses_its_own)
+{
+    struct dnsmap *m = dnsmap_new();
+    struct addr c = addr("10.0.0.1"), a = addr("20.0.0.0");
+    char name[32];
+    bool sure;
+    put(m, "10.0.0.2", "192.0.2.1", "first.example", 60, 0);
+    put(m, "fd00::1", "192.0.2.1", "second.example", 60, 0);
+    for (int i = 0; i < 2 * DNSMAP_MAX; i++) {
+        a.ip[1] = (uint8_t)(i >> 16);
+        a.ip[2] = (uint8_t)(i >> 8);
+        a.ip[3] = (uint8_t)i;
+        (void)snprintf(name, sizeof(name), "n%d.example", i);
+        dnsmap_put(m, &c, &a, name, 60, 0);
+    }
+    ck_assert_uint_eq(dnsmap_count(m), DNSMAP_MAX);
+    for (int i = 0; i < 100; i++) { /* the greedy one makes room for them */
+        struct addr b = addr("10.0.0.2");
+        a.ip[1] = 99;
+        a.ip[3] = (uint8_t)i;
+        (void)snprintf(name, sizeof(name), "m%d.example", i);
+        dnsmap_put(m, &b, &a, name, 60, 0);
+    }
+    ck_assert_uint_eq(dnsmap_count(m), DNSMAP_MAX);
+    ck_assert_str_eq(name_of(m, "10.0.0.2", "192.0.2.1", 1, &sure), "first.example");
+    ck_assert_str_eq(name_of(m, "fd00::1", "192.0.2.1", 1, &sure), "second.example");
+    a.ip[3] = 0;
+    char text[ADDR_TEXT_MAX];
+    ck_assert_str_eq(name_of(m, "10.0.0.2", addr_format_ip(&a, text, sizeof text), 1, &sure),
+                     "m0.example");
+    dnsmap_free(m);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- answers */
 
 #define HEAD(flags1, flags2, answers) "\x12\x34" flags1 flags2 "\0\1\0" answers "\0\0\0\0"
@@ -194,6 +229,7 @@ int main(void)
     tcase_add_test(t, test_two_names_of_one_address_are_not_sure);
     tcase_add_test(t, test_what_nobody_connects_to_is_left_out);
     tcase_add_test(t, test_the_longest_unused_goes_first);
+    tcase_add_test(t, test_a_greedy_client_loses_its_own);
     tcase_add_test(t, test_answers_are_learnt_through_cnames);
     tcase_add_test(t, test_lies_are_not_learnt);
     suite_add_tcase(s, t);
