@@ -1,7 +1,8 @@
-/* chain/fakepool.c - a table of places, a hash table of names, a ring by last use. */
+/* chain/fakepool.c - a table of places, a hash table of names, two rings by last use. */
 #include "chain/fakepool.h"
 #include "core/list.h"
 #include "core/loop.h"
+#include "core/shares.h"
 #include "core/siphash.h"
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 enum { RANGES_MAX = 2, LABEL_MAX = 63, BITS_MIN = 3 /* 8 addresses */ };
 
 struct fake {
-    struct list used; /* the least recently used first */
+    struct list used;           /* in one of the rings */
+    struct share share, recent; /* recent: while it is in that ring */
     struct fake *next;
     uint32_t hash, place;
     uint64_t used_ms; /* 0: not since it was restored, or nobody tells the time */
@@ -25,7 +27,10 @@ struct fakepool {
     uint32_t n_places, count;
     uint32_t fresh; /* places below it are taken, or were once */
     uint64_t now_ms;
-    struct list used;
+    struct addr client;       /* family 0: nobody */
+    struct list used, recent; /* the least recently used first; recent: nobody else gets it now */
+    uint32_t n_recent;
+    struct shares shares, recents;
 };
 
 /* ---------------------------------------------------------------- ranges */
@@ -85,6 +90,9 @@ enum rc fakepool_new(const struct cidr *ranges, size_t n, struct fakepool **ret_
     if (p == NULL)
         return diag_set(diag, RC_NOMEM, "no memory");
     list_init(&p->used);
+    list_init(&p->recent);
+    shares_init(&p->shares);
+    shares_init(&p->recents);
     loop_random(&p->key, sizeof(p->key));
     if (n == 0)
         rc = diag_set(diag, RC_INVALID, "no range");
@@ -101,25 +109,6 @@ enum rc fakepool_new(const struct cidr *ranges, size_t n, struct fakepool **ret_
     else
         *ret_p = p;
     return rc;
-}
-
-void fakepool_free(struct fakepool *p)
-{
-    if (p == NULL)
-        return;
-    while (!list_is_empty(&p->used)) {
-        struct fake *f = LIST_OWNER(p->used.next, struct fake, used);
-        list_remove(&f->used);
-        free(f);
-    }
-    free(p->places);
-    free(p->buckets);
-    free(p);
-}
-
-void fakepool_at(struct fakepool *p, uint64_t now_ms)
-{
-    p->now_ms = now_ms;
 }
 
 static const struct cidr *range_of(const struct fakepool *p, int family)
@@ -241,15 +230,23 @@ static void drop(struct fakepool *p, struct fake *f)
     *at = f->next;
     p->places[f->place] = NULL;
     list_remove(&f->used);
+    shares_remove(&p->shares, &f->share);
+    p->n_recent -= f->recent.holder != NULL;
+    shares_remove(&p->recents, &f->recent);
     p->count--;
     free(f);
 }
 
-static void touch(struct fakepool *p, struct fake *f)
+void fakepool_free(struct fakepool *p)
 {
-    list_remove(&f->used);
-    list_append(&p->used, &f->used);
-    f->used_ms = p->now_ms;
+    if (p == NULL)
+        return;
+    list_join(&p->used, &p->recent);
+    while (!list_is_empty(&p->used))
+        drop(p, LIST_OWNER(p->used.next, struct fake, used));
+    free(p->places);
+    free(p->buckets);
+    free(p);
 }
 
 static struct fake *add(struct fakepool *p, const char *low, size_t n, uint32_t hash,
@@ -259,6 +256,10 @@ static struct fake *add(struct fakepool *p, const char *low, size_t n, uint32_t 
     if (f == NULL)
         return NULL;
     *f = (struct fake){.hash = hash, .place = place};
+    if (!shares_add(&p->shares, &f->share, p->client.family ? &p->client : NULL, 1)) {
+        free(f);
+        return NULL;
+    }
     memcpy(f->name, low, n + 1);
     f->next = p->buckets[hash % p->n_places];
     p->buckets[hash % p->n_places] = f;
@@ -269,15 +270,73 @@ static struct fake *add(struct fakepool *p, const char *low, size_t n, uint32_t 
     return f;
 }
 
-static bool is_in_use(const struct fakepool *p, const struct fake *f)
+/* ---------------------------------------------------------------- use */
+
+/* Names whose last use is a while ago may lose their places. */
+void fakepool_at(struct fakepool *p, const struct addr *client, uint64_t now_ms)
 {
-    return p->n_places >= FAKEPOOL_GRACE_PLACES && f->used_ms != 0 &&
-           p->now_ms - f->used_ms < FAKEPOOL_GRACE_MS;
+    p->now_ms = now_ms;
+    p->client = client ? *client : (struct addr){.family = 0};
+    while (!list_is_empty(&p->recent)) {
+        struct fake *f = LIST_OWNER(p->recent.next, struct fake, used);
+        if (now_ms - f->used_ms < FAKEPOOL_GRACE_MS)
+            return;
+        list_remove(&f->used);
+        list_append(&p->used, &f->used);
+        shares_remove(&p->recents, &f->recent);
+        p->n_recent--;
+    }
+}
+
+static bool keeps_recent(const struct fakepool *p)
+{
+    return p->now_ms != 0 && p->n_places >= FAKEPOOL_GRACE_PLACES;
+}
+
+/* May the client keep one name more for a minute? */
+static bool may_keep(const struct fakepool *p)
+{
+    if (!p->client.family)
+        return p->n_recent < p->n_places;
+    return shares_may(shares_of(&p->recents, &p->client), p->n_recent, p->n_places);
+}
+
+static void touch(struct fakepool *p, struct fake *f)
+{
+    const struct addr *client = p->client.family ? &p->client : NULL;
+    bool was_recent = f->recent.holder != NULL;
+    shares_used(&p->shares, &f->share, client);
+    if (keeps_recent(p) && !(was_recent && share_is_of(&f->recent, client))) {
+        if (may_keep(p)) { /* who uses it last is who keeps it */
+            shares_remove(&p->recents, &f->recent);
+            p->n_recent -= was_recent;
+            p->n_recent += shares_add(&p->recents, &f->recent, client, 1);
+        } else if (was_recent) {
+            return; /* as recent as it was */
+        }
+    }
+    f->used_ms = p->now_ms;
+    list_remove(&f->used);
+    list_append(f->recent.holder != NULL ? &p->recent : &p->used, &f->used);
+}
+
+/* Who loses a place now? NULL: nobody, the client has too many or everything was used just now. */
+static struct fake *loser(struct fakepool *p)
+{
+    struct share *most = shares_oldest(&p->shares);
+    struct fake *f = LIST_OWNER(most, struct fake, share);
+    if (f->recent.holder == NULL)
+        return f;
+    if (list_is_empty(&p->used) || (p->client.family && share_is_of(most, &p->client)))
+        return NULL;
+    return LIST_OWNER(p->used.next, struct fake, used);
 }
 
 /* A place that is free now; n_places: there is none. */
 static uint32_t make_place(struct fakepool *p)
 {
+    if (keeps_recent(p) && !may_keep(p))
+        return p->n_places;
     while (p->fresh < p->n_places && p->places[p->fresh] != NULL)
         p->fresh++;
     if (p->fresh < p->n_places)
@@ -286,11 +345,11 @@ static uint32_t make_place(struct fakepool *p)
         p->fresh = 0;
         return make_place(p);
     }
-    struct fake *oldest = LIST_OWNER(p->used.next, struct fake, used);
-    uint32_t place = oldest->place;
-    if (is_in_use(p, oldest))
+    struct fake *f = loser(p);
+    if (f == NULL)
         return p->n_places;
-    drop(p, oldest);
+    uint32_t place = f->place;
+    drop(p, f);
     return place;
 }
 
@@ -360,13 +419,18 @@ bool fakepool_record(const struct fakepool *p, const char *name, struct addr *re
     return true;
 }
 
-bool fakepool_each(const struct fakepool *p, fakepool_fn *fn, void *arg)
+static bool each(const struct fakepool *p, const struct list *ring, fakepool_fn *fn, void *arg)
 {
-    for (struct list *l = p->used.next; l != &p->used; l = l->next) {
+    for (struct list *l = ring->next; l != ring; l = l->next) {
         const struct fake *f = LIST_OWNER(l, struct fake, used);
         struct addr a = addr_of(&p->ranges[0], f->place);
         if (!fn(arg, &a, f->name))
             return false;
     }
     return true;
+}
+
+bool fakepool_each(const struct fakepool *p, fakepool_fn *fn, void *arg)
+{
+    return each(p, &p->used, fn, arg) && each(p, &p->recent, fn, arg);
 }

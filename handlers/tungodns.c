@@ -40,7 +40,7 @@ enum tungodns_known tungodns_name(struct tungodns *d, const struct addr *client,
     const struct addr who = who_is(d, client);
     bool fake = d->pool && fakepool_has(d->pool, dst);
     if (fake) {
-        fakepool_at(d->pool, loop_now_ms(d->setup.loop));
+        fakepool_at(d->pool, &who, loop_now_ms(d->setup.loop));
         name = fakepool_name(d->pool, dst);
     } else if (d->map)
         name = dnsmap_find(d->map, &who, dst, loop_now_ms(d->setup.loop), &sure);

@@ -118,7 +118,7 @@ static bool say_fake(struct dnsflow *f, const uint8_t *query, const struct dns_m
 
     if (!d->pool || is_excepted(d, msg))
         return false;
-    fakepool_at(d->pool, loop_now_ms(d->setup.loop));
+    fakepool_at(d->pool, &f->who, loop_now_ms(d->setup.loop));
     if (fakeanswer(d->pool, query, msg, buf, &n, &is_new) != RC_OK)
         return false;
     if (is_new && d->file && fakepool_record(d->pool, msg->name, &a)) {

@@ -54,18 +54,101 @@ START_TEST(test_an_address_in_use_is_nobody_elses)
 {
     struct fakepool *p = pool("198.18.0.0/20", NULL); /* 4,094 places */
     char name[32];
-    fakepool_at(p, 1000);
+    fakepool_at(p, NULL, 1000);
     ck_assert_str_eq(give(p, "bank.example", AF_INET), "198.18.0.1");
     for (int i = 0; i < 5000; i++) {
         snprintf(name, sizeof name, "n%d.example", i);
         ck_assert_int_eq(strcmp(give(p, name, AF_INET), "none") == 0, i >= 4093);
     }
     ck_assert_str_eq(name_of(p, "198.18.0.1"), "bank.example");
-    fakepool_at(p, 60000);
+    fakepool_at(p, NULL, 60000);
     ck_assert_str_eq(name_of(p, "198.18.0.1"), "bank.example"); /* a use */
-    fakepool_at(p, 61000);
+    fakepool_at(p, NULL, 61000);
     ck_assert_str_eq(give(p, "late.example", AF_INET), "198.18.0.2");
     ck_assert_str_eq(name_of(p, "198.18.0.1"), "bank.example");
+    fakepool_free(p);
+}
+END_TEST
+
+static const struct addr *client(unsigned n)
+{
+    static struct addr a;
+    a = (struct addr){.family = AF_INET, .ip = {10, 0, (uint8_t)(n >> 8), (uint8_t)n}};
+    return &a;
+}
+
+/* How many of the names c0, c1 ... the client is given. */
+static int ask_for(struct fakepool *p, unsigned who, uint64_t now_ms, char c, int n)
+{
+    char name[32];
+    int got = 0;
+    fakepool_at(p, client(who), now_ms);
+    for (int i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "%c%d.example", c, i);
+        got += strcmp(give(p, name, AF_INET), "none") != 0;
+    }
+    return got;
+}
+
+static int count(const struct fakepool *p, char c, int n)
+{
+    char name[32];
+    struct addr a;
+    int there = 0;
+    for (int i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "%c%d.example", c, i);
+        there += fakepool_record(p, name, &a);
+    }
+    return there;
+}
+
+/* A flood of names gets refusals for who floods; the next client is answered at once, and keeps
+ * what it has. */
+START_TEST(test_a_flood_of_names_leaves_places_for_others)
+{
+    struct fakepool *p = pool("198.18.0.0/20", NULL); /* 4,094 places */
+    struct addr a;
+    bool is_new;
+    ck_assert_int_eq(ask_for(p, 2, 1000, 'm', 100), 100);
+    int got = ask_for(p, 1, 2000, 'g', 10000);
+    ck_assert_int_ge(got, 4094 - 4094 / 8 - 101);
+    ck_assert_int_lt(got, 4094 - 4094 / 8);
+    ck_assert_int_eq(ask_for(p, 2, 3000, 'n', 100), 100);
+    ck_assert_int_eq(ask_for(p, 3, 3000, 'o', 100), 100);
+    ck_assert_int_eq(ask_for(p, 1, 3000, 'g', 10), 10); /* it keeps what it has, too */
+    ck_assert_int_eq(ask_for(p, 1, 3000, 'h', 10), 0);
+    /* it can't keep the names of others from getting old, by connecting to all of the pool */
+    for (uint64_t now = 4000; now < 70000; now += 1000) {
+        fakepool_at(p, client(1), now);
+        for (uint32_t i = 0; i < 4094; i++) {
+            a = addr("198.18.0.1");
+            a.ip[2] = (uint8_t)((i + 1) >> 8);
+            a.ip[3] = (uint8_t)(i + 1);
+            (void)fakepool_name(p, &a);
+        }
+    }
+    ck_assert_int_eq(ask_for(p, 2, 70000, 'q', 100), 100);
+    /* a minute later it loses its own, and nobody else anything */
+    ck_assert_int_ge(ask_for(p, 1, 140000, 'i', 10000), 3000);
+    ck_assert_uint_eq(fakepool_count(p), 4094);
+    ck_assert_int_eq(count(p, 'm', 100) + count(p, 'n', 100) + count(p, 'o', 100), 300);
+    ck_assert_int_eq(ask_for(p, 3, 140000, 'p', 100), 100);
+    ck_assert_int_eq(count(p, 'm', 100) + count(p, 'n', 100) + count(p, 'o', 100), 300);
+    ck_assert(fakepool_give(p, "m0.example", AF_INET, &a, &is_new) && !is_new);
+    fakepool_free(p);
+}
+END_TEST
+
+/* In a small pool nothing is kept for a minute, but who has few names keeps them. */
+START_TEST(test_a_small_pool_is_shared_out)
+{
+    struct fakepool *p = pool("198.18.0.0/24", NULL); /* 254 places */
+    ck_assert_int_eq(ask_for(p, 2, 1000, 'm', 50), 50);
+    ck_assert_int_eq(ask_for(p, 1, 2000, 'g', 5000), 5000);
+    ck_assert_int_eq(count(p, 'm', 50), 50);
+    ck_assert_int_eq(ask_for(p, 3, 2000, 'o', 50), 50);
+    ck_assert_int_eq(count(p, 'm', 50) + count(p, 'o', 50), 100);
+    ck_assert_uint_eq(fakepool_count(p), 254);
     fakepool_free(p);
 }
 END_TEST
@@ -361,6 +444,8 @@ int main(void)
     TCase *names = tcase_create("names"), *record = tcase_create("record");
     tcase_add_test(names, test_a_name_keeps_its_address_in_both_families);
     tcase_add_test(names, test_an_address_in_use_is_nobody_elses);
+    tcase_add_test(names, test_a_flood_of_names_leaves_places_for_others);
+    tcase_add_test(names, test_a_small_pool_is_shared_out);
     tcase_add_test(names, test_only_one_family);
     tcase_add_test(names, test_the_longest_unused_name_loses_its_place);
     tcase_add_test(names, test_names_that_can_have_none);
