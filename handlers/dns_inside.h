@@ -4,6 +4,7 @@
 #ifndef HANDLERS_DNS_INSIDE_H
 #define HANDLERS_DNS_INSIDE_H
 
+#include "core/shares.h"
 #include "core/siphash.h"
 #include "core/wire/dns.h"
 #include "handlers/dnsclient.h"
@@ -14,7 +15,7 @@ struct dns_options;
 struct nameservers;
 struct question;
 
-enum { DNS_BUCKETS = 256 };
+enum { DNS_BUCKETS = 256, DNS_OPEN_ALL_MAX = 4096 };
 
 struct dns_front {
     struct handler_setup setup;
@@ -28,6 +29,7 @@ struct dns_front {
     struct siphash_key hash_key;
     struct question *asking[DNS_BUCKETS]; /* those that others may wait for */
     unsigned open;                        /* questions of clients */
+    struct shares shares;                 /* whose they are: see shares_may() */
     bool silent;                          /* no upstream answered the last one: told once */
     bool ending;
 };
@@ -46,8 +48,8 @@ struct dns_asked {
     bool for_all;  /* the answer is the same for everybody: it is kept, and waited for together */
     size_t max_bytes; /* that the client takes */
 };
-/* Asks an upstream, or waits for the answer to somebody else's equal question. false: too many are
- * open, or no memory. */
+/* Asks an upstream, or waits for the answer to somebody else's equal question. false: the client
+ * has too many open ones, or no memory. */
 bool dns_ask(struct dns_front *f, struct dns_client *c, const uint8_t *query, size_t n,
              const struct dns_asked *asked);
 void dns_client_gone(void *arg, struct dns_client *c); /* ends its questions */

@@ -15,9 +15,8 @@
 #include <string.h>
 
 enum {
-    TRIES_MAX = 3,   /* upstreams for one question */
-    HURRY_MS = 1500, /* silence after which the next one is asked, too */
-    OPEN_MAX = 4096
+    TRIES_MAX = 3,  /* upstreams for one question */
+    HURRY_MS = 1500 /* silence after which the next one is asked, too */
 };
 
 struct attempt {
@@ -30,6 +29,7 @@ enum state { ST_ASKING, ST_WAITING };
 
 struct question {
     struct list link; /* of its client */
+    struct share share;
     struct dns_front *front;
     struct dns_client *client;
     enum state state;
@@ -115,6 +115,7 @@ static void let_go(struct question *q)
     list_remove(&q->link);
     q->client->n_questions--;
     q->front->open--;
+    shares_remove(&q->front->shares, &q->share);
 }
 
 static void question_end(struct question *q)
@@ -272,7 +273,8 @@ static void ask(struct question *q)
 bool dns_ask(struct dns_front *f, struct dns_client *c, const uint8_t *query, size_t n,
              const struct dns_asked *asked)
 {
-    struct question *q = f->open < OPEN_MAX ? malloc(sizeof(*q) + n) : NULL;
+    bool may = shares_may(shares_of(&f->shares, &c->peer), f->open, DNS_OPEN_ALL_MAX);
+    struct question *q = may ? malloc(sizeof(*q) + n) : NULL;
     if (q == NULL)
         return false;
     *q = (struct question){.front = f,
@@ -284,6 +286,10 @@ bool dns_ask(struct dns_front *f, struct dns_client *c, const uint8_t *query, si
                            .max_bytes = asked->max_bytes,
                            .msg = *asked->msg,
                            .n = n};
+    if (!shares_add(&f->shares, &q->share, &c->peer, 1)) {
+        free(q);
+        return false;
+    }
     memcpy(q->query, query, n);
     if (asked->for_all) /* cookies and the like are the client's with us */
         q->n = dns_drop_options(q->query, n, asked->msg);

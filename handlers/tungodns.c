@@ -216,6 +216,11 @@ enum rc tungodns_new(const struct handler_setup *setup, const struct tungodns_op
     d->options = options;
     d->names_rule = names_rule;
     list_init(&d->flows);
+    shares_init(&d->asks);
+    shares_init(&d->streams);
+    shares_init(&d->held);
+    for (int i = 0; i < DNSASKS_SLOTS; i++)
+        list_init(&d->by_id[i]);
     loop_random(&d->key, sizeof d->key);
     job_init(&d->flush, on_flush);
     rc = set_up(d, diag);
@@ -270,6 +275,8 @@ void dnsflow_init(struct dnsflow *f, struct tungodns *d, const struct addr *clie
     list_init(&f->link);
     list_append(&d->flows, &f->link);
     d->n_streams += tcp;
+    if (tcp) /* without memory it is nobody's */
+        (void)shares_add(&d->streams, &f->share, client, 1);
     f->who = who_is(d, client);
     if (tungodns_name(d, client, server, &f->where) != KNOWN_FAKE)
         target_from_addr(&f->where, server);
@@ -282,5 +289,6 @@ void dnsflow_done(struct dnsflow *f)
     nameservers_unref(f->origin);
     f->origin = NULL;
     f->dns->n_streams -= f->tcp;
+    shares_remove(&f->dns->streams, &f->share);
     list_remove(&f->link);
 }

@@ -10,9 +10,9 @@
  * is passed on byte for byte: a VPN on port 53 works. A question whose answer dns.cache may keep
  * for others goes with an id of ours. TCP to port 53 is taken with dns.fake and dns.hijack only.
  *
- * Owner: the tungo handler. Caps: 64 open questions a flow, 4,096 in all, of which 512 are one
- * client's once the half is in use, 1,024 connections (128) likewise; those of the pool, the map
- * and the kept answers.
+ * Owner: the tungo handler. Caps: 64 open questions a flow, 4,096 in all, 1,024 connections; of
+ * both something is always left for the next client (shares_may()). Those of the pool, the map and
+ * the kept answers.
  */
 #ifndef HANDLERS_TUNGODNS_H
 #define HANDLERS_TUNGODNS_H

@@ -10,33 +10,11 @@
 
 enum { KEEP_MAX_S = 86400 };
 
-bool dnsflow_same_client(const struct addr *a, const struct addr *b)
-{
-    return a->family == b->family && memcmp(a->ip, b->ip, a->family == AF_INET6 ? 8 : 4) == 0;
-}
-
-/* Once the half is in use nobody gets more than his share, so that others find room. */
-static bool has_its_share(const struct dnsflow *f)
-{
-    const struct list *flows = &f->dns->flows;
-    unsigned n = 0;
-
-    if (f->dns->n_asks < DNSASKS_MAX / 2)
-        return false;
-    for (const struct list *l = flows->next; l != flows; l = l->next) {
-        const struct dnsflow *other =
-            (const void *)((const char *)l - offsetof(struct dnsflow, link));
-        if (dnsflow_same_client(&other->client, &f->client))
-            n += other->n_asks;
-    }
-    return n >= DNSASKS_PER_CLIENT;
-}
-
 struct dnsask *dnsask_new(struct dnsflow *f, const struct dns_msg *msg, const uint8_t *query,
                           size_t query_n)
 {
     struct tungodns *d = f->dns;
-    bool full = has_its_share(f);
+    bool full = !shares_may(shares_of(&d->asks, &f->client), d->n_asks, DNSASKS_MAX);
 
     if (full && f->n_asks == 0)
         return NULL;
@@ -46,12 +24,17 @@ struct dnsask *dnsask_new(struct dnsflow *f, const struct dns_msg *msg, const ui
             return NULL;
         dnsask_end(oldest);
     }
-    struct dnsask *a = d->n_asks < DNSASKS_MAX ? malloc(sizeof *a + query_n) : NULL;
+    struct dnsask *a = malloc(sizeof *a + query_n);
     if (!a)
         return NULL;
     *a = (struct dnsask){.flow = f, .client_id = msg->id, .msg = *msg, .n = query_n};
+    if (!shares_add(&d->asks, &a->share, &f->client, 1)) {
+        free(a);
+        return NULL;
+    }
     if (query_n > 0)
         memcpy(a->query, query, query_n);
+    list_init(&a->by_id);
     list_init(&a->link);
     list_append(&f->asks, &a->link);
     f->n_asks++;
@@ -64,7 +47,9 @@ void dnsask_end(struct dnsask *a)
     if (a->exchange)
         a->flow->dns->n_exchanges--;
     exchange_cancel(a->exchange);
+    list_remove(&a->by_id);
     list_remove(&a->link);
+    shares_remove(&a->flow->dns->asks, &a->share);
     a->flow->n_asks--;
     a->flow->dns->n_asks--;
     free(a);
@@ -130,18 +115,20 @@ void dnsflow_answer(struct dnsflow *f, uint8_t *answer, size_t n)
     dnsask_end(a);
 }
 
-bool dnsask_is_ours(const struct tungodns *d, const struct addr *server, const struct dns_msg *msg)
+static struct list *slot_of(struct tungodns *d, uint16_t id)
 {
-    for (const struct list *l = d->flows.next; d->n_exchanges > 0 && l != &d->flows; l = l->next) {
-        const struct dnsflow *f = (const void *)((const char *)l - offsetof(struct dnsflow, link));
-        for (const struct list *k = f->asks.next; k != &f->asks; k = k->next) {
-            const struct dnsask *a =
-                (const void *)((const char *)k - offsetof(struct dnsask, link));
-            const struct exchange *e = a->exchange;
-            if (e && e->question.id == msg->id && dns_same_question(&e->question, msg) &&
-                (target_is_name(&e->server->target) || addr_equal(&e->server->target.addr, server)))
-                return true;
-        }
+    return &d->by_id[id % DNSASKS_SLOTS];
+}
+
+bool dnsask_is_ours(struct tungodns *d, const struct addr *server, const struct dns_msg *msg)
+{
+    const struct list *slot = slot_of(d, msg->id);
+
+    for (struct list *l = slot->next; l != slot; l = l->next) {
+        const struct exchange *e = LIST_OWNER(l, struct dnsask, by_id)->exchange;
+        if (e->question.id == msg->id && dns_same_question(&e->question, msg) &&
+            (target_is_name(&e->server->target) || addr_equal(&e->server->target.addr, server)))
+            return true;
     }
     return false;
 }
@@ -187,6 +174,7 @@ static void on_exchange(void *arg, enum rc rc, const uint8_t *answer, size_t n)
 
     a->exchange = NULL;
     a->flow->dns->n_exchanges--;
+    list_remove(&a->by_id);
     bool said = rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN;
     if (!said && a->server + 1 < a->list->n) {
         ask_next(a);
@@ -226,6 +214,7 @@ static void ask_next(struct dnsask *a)
         if (!a->exchange)
             continue;
         a->flow->dns->n_exchanges++;
+        list_append(slot_of(a->flow->dns, a->exchange->question.id), &a->by_id);
         return;
     }
     finish_with(a, refused ? DNS_NOERROR : DNS_SERVFAIL);

@@ -15,13 +15,13 @@
 #include "chain/router.h"
 #include "core/list.h"
 #include "core/loop.h"
+#include "core/shares.h"
 #include "core/siphash.h"
 #include "core/wire/dns.h"
 #include "handlers/handler.h"
 #include "handlers/tungodns.h"
 
-enum { DNSSTREAMS_MAX = 1024, DNSSTREAMS_PER_CLIENT = 128 };
-enum { DNSASKS_PER_FLOW = 64, DNSASKS_PER_CLIENT = 512, DNSASKS_MAX = 4096 };
+enum { DNSSTREAMS_MAX = 1024, DNSASKS_PER_FLOW = 64, DNSASKS_MAX = 4096, DNSASKS_SLOTS = 256 };
 
 struct tungodns_stats {
     uint64_t fake, kept, hosts, asked, passed; /* questions, by where their answer comes from */
@@ -42,9 +42,11 @@ struct tungodns {
     struct job flush;        /* of the record */
     size_t n_unreal;         /* ranges of the pool that are in chain/unreal.h */
     struct list flows;
-    unsigned n_asks, n_exchanges; /* of them, asked by us */
-    unsigned n_streams;           /* flows by TCP */
-    size_t held_bytes;            /* of questions whose way is dialled */
+    unsigned n_asks, n_exchanges;      /* of them, asked by us */
+    unsigned n_streams;                /* flows by TCP */
+    size_t held_bytes;                 /* of questions whose way is dialled */
+    struct shares asks, streams, held; /* whose they are */
+    struct list by_id[DNSASKS_SLOTS];  /* questions that we ask, by the id that they leave with */
     struct tungodns_stats stats;
     bool told_of_loop; /* a question of ours came back in */
     bool told_dns_tcp;
@@ -58,6 +60,7 @@ struct dnsflow {
     struct addr who;     /* the client as the map knows it */
     struct target where; /* the server, by its name if its address is a fake one */
     bool tcp;
+    struct share share; /* of the streams */
     struct list asks;
     unsigned n_asks;
     struct nameservers *origin; /* the server, asked over TCP; made when needed */
@@ -68,7 +71,9 @@ struct dnsflow {
 
 /* A question under way. */
 struct dnsask {
-    struct list link; /* of its flow: the oldest first */
+    struct list link;  /* of its flow: the oldest first */
+    struct list by_id; /* while there is an exchange */
+    struct share share;
     struct dnsflow *flow;
     struct exchange *exchange; /* NULL: passed on as it came */
     struct nameservers *list;
@@ -101,9 +106,6 @@ struct dnsask *dnsflow_passed(struct dnsflow *f, const struct dns_msg *msg);
  * address, which counts as well. msg NULL: no question. */
 struct target dnsflow_seen(const struct dnsflow *f, const struct dns_msg *msg);
 
-/* Whoever has one address of an IPv6 net has all of them. */
-bool dnsflow_same_client(const struct addr *a, const struct addr *b);
-
 /* NULL: past a cap, no memory. query_n 0: only who asked what is kept. */
 struct dnsask *dnsask_new(struct dnsflow *f, const struct dns_msg *msg, const uint8_t *query,
                           size_t query_n);
@@ -113,7 +115,7 @@ void dnsask_end(struct dnsask *a);
 void dnsask_resolver(struct dnsask *a);
 void dnsask_origin(struct dnsask *a);
 /* The question itself came back in: nobody shall ask it again. */
-bool dnsask_is_ours(const struct tungodns *d, const struct addr *server, const struct dns_msg *msg);
+bool dnsask_is_ours(struct tungodns *d, const struct addr *server, const struct dns_msg *msg);
 
 /* Says, cut to what the client takes. answer is changed. */
 void dnsflow_say(struct dnsflow *f, uint8_t *answer, size_t n, size_t max_bytes);

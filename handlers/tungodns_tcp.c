@@ -86,15 +86,7 @@ static void end(struct dnsflow *f)
 /* Each may hold what a client asked and does not read. */
 static bool has_room(const struct tungodns *d, const struct addr *client)
 {
-    unsigned own = 0;
-
-    if (d->n_streams < DNSSTREAMS_MAX / 2)
-        return true;
-    for (const struct list *l = d->flows.next; l != &d->flows; l = l->next) {
-        const struct dnsflow *f = (const void *)((const char *)l - offsetof(struct dnsflow, link));
-        own += f->tcp && dnsflow_same_client(&f->client, client);
-    }
-    return own < DNSSTREAMS_PER_CLIENT && d->n_streams < DNSSTREAMS_MAX;
+    return shares_may(shares_of(&d->streams, client), d->n_streams, DNSSTREAMS_MAX);
 }
 
 void tungodns_serve(struct tungodns *d, struct stream *s, const struct addr *client,

@@ -26,6 +26,7 @@ enum {
 
 struct message {
     struct message *next;
+    struct share share; /* of what is held */
     size_t n;
     uint8_t data[];
 };
@@ -57,15 +58,15 @@ struct dnsudp {
 
 /* ---------------------------------------------------------------- queues */
 
-static bool queue_put(struct queue *q, const uint8_t *data, size_t n, size_t most)
+/* NULL: no room, or no memory. */
+static struct message *queue_put(struct queue *q, const uint8_t *data, size_t n, size_t most)
 {
     if (q->count == WAITING_MAX || q->bytes + n > most)
-        return false;
+        return NULL;
     struct message *m = malloc(sizeof *m + n);
     if (!m)
-        return false;
-    m->next = NULL;
-    m->n = n;
+        return NULL;
+    *m = (struct message){.n = n};
     if (n > 0)
         memcpy(m->data, data, n);
     if (!q->first)
@@ -74,7 +75,7 @@ static bool queue_put(struct queue *q, const uint8_t *data, size_t n, size_t mos
     q->end = &m->next;
     q->count++;
     q->bytes += n;
-    return true;
+    return m;
 }
 
 static struct message *queue_take(struct queue *q) /* NULL: empty; to be freed */
@@ -111,12 +112,16 @@ static void say(struct dnsflow *f, const uint8_t *answer, size_t n)
 /* For a way that is dialled: how long that takes is the far end's choice. */
 static bool hold(struct way *w, const uint8_t *data, size_t n)
 {
+    const struct addr *client = &w->owner->flow.client;
     struct tungodns *d = w->owner->flow.dns;
+    struct message *m = NULL;
 
-    if (d->held_bytes + sizeof(struct message) + n > HELD_ALL_MAX_BYTES ||
-        !queue_put(&w->held, data, n, HELD_MAX_BYTES))
+    if (shares_may(shares_of(&d->held, client), d->held_bytes, HELD_ALL_MAX_BYTES))
+        m = queue_put(&w->held, data, n, HELD_MAX_BYTES);
+    if (!m)
         return false;
-    d->held_bytes += sizeof(struct message) + n;
+    d->held_bytes += sizeof *m + n;
+    (void)shares_add(&d->held, &m->share, client, sizeof *m + n); /* else it is nobody's */
     return true;
 }
 
@@ -124,8 +129,10 @@ static struct message *take_held(struct way *w) /* as queue_take() */
 {
     struct message *m = queue_take(&w->held);
 
-    if (m)
+    if (m) {
         w->owner->flow.dns->held_bytes -= sizeof *m + m->n;
+        shares_remove(&w->owner->flow.dns->held, &m->share);
+    }
     return m;
 }
 

@@ -2,6 +2,7 @@
  * peer of ours.
  */
 #include "dnspeer.h"
+#include "handlers/dns_inside.h"
 #include "handlers/types.h"
 #include "listeners/types.h"
 
@@ -12,6 +13,8 @@ static struct listener listener[2]; /* udp, tcp */
 static uint16_t port[2];
 static int n_clients;
 static char *upstreams[4];
+static int64_t timeout_ms = 2500; /* of an upstream */
+static uint8_t client_host = 1;   /* of 127.0.0.x */
 static bool is_amid_dead; /* the peer: one upstream before it and one behind it are closed ports */
 
 static void on_stream_client(void *arg, struct stream *s, const struct client_info *info)
@@ -58,7 +61,6 @@ static void start(dns_peer_fn *answer, dns_peer_fn *answer_second, int64_t read_
                                                : (size_t)second.port);
         list.v[i] = upstreams[i] = strdup(addr);
     }
-    int64_t timeout_ms = 2500;
     set_option(handler_dns.options, handler.cfg, "dns", &list, sizeof list);
     set_option(handler_dns.options, handler.cfg, "timeout", &timeout_ms, sizeof timeout_ms);
     set_option(handler_dns.options, handler.cfg, "readTimeout", &read_timeout_ms,
@@ -121,6 +123,10 @@ static int client_to(int kind)
     int fd;
     ck_assert_int_eq(
         os_socket_for(kind == 0 ? SOCK_DGRAM : SOCK_STREAM, &at, NULL, NULL, &fd, NULL), RC_OK);
+    struct sockaddr_storage own;
+    struct addr host = {.family = AF_INET, .ip = {127, 0, 0, client_host}};
+    socklen_t own_n = addr_to_sockaddr(&host, false, &own);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&own, own_n), 0);
     enum rc rc = os_connect(fd, &at, NULL);
     ck_assert(rc == RC_OK || rc == RC_AGAIN);
     spin(2);
@@ -597,6 +603,60 @@ START_TEST(test_servfail_for_all_who_wait)
 }
 END_TEST
 
+static unsigned open_now(void)
+{
+    return ((struct dns_front *)handler.state)->open;
+}
+
+/* One client asks by 60 connections what nobody answers: then it is told so at once, and the next
+ * client is served. */
+START_TEST(test_one_client_leaves_room_for_others)
+{
+    enum { CONNECTIONS = 60, SHARE = DNS_OPEN_ALL_MAX - DNS_OPEN_ALL_MAX / SHARES_RESERVE_PART };
+    uint8_t q[512];
+    int greedy[CONNECTIONS];
+    timeout_ms = 15000;
+    n_held = 0;
+    start(hold, NULL, 0);
+    size_t n = query(q, 7, "held.test");
+    client_host = 2;
+    for (int i = 0; i < CONNECTIONS; i++) {
+        greedy[i] = client_to(1);
+        for (int k = 0; k < 64; k++)
+            say_framed(greedy[i], q, n);
+    }
+    for (int i = 0; i < 4000 && open_now() < SHARE; i++)
+        spin(1);
+    ck_assert_uint_eq(open_now(), SHARE);
+    ssize_t told = 0;
+    for (int i = 0; i < 4000 && told <= 0; i++) { /* whichever it was that had too many */
+        spin(1);
+        told = recv(greedy[i % CONNECTIONS], in, sizeof in, MSG_DONTWAIT);
+    }
+    ck_assert_int_gt(told, 30);
+    ck_assert_uint_eq(in[5] & 0xf, DNS_SERVFAIL);
+    ck_assert_uint_eq(open_now(), SHARE);
+    client_host = 1;
+    int fd = client_to(0);
+    say_udp(fd, q, n);
+    for (int i = 0; i < 4000 && open_now() == SHARE; i++)
+        spin(1);
+    ck_assert_uint_eq(open_now(), SHARE + 1);
+    ck_assert_int_eq(n_held, 1);
+    answer_addr(&held_to, held[0], held_n[0]);
+    ck_assert_int_gt(hear(fd, 30), 30);
+    ck_assert_uint_eq(rcode(), DNS_NOERROR);
+    for (int i = 0; i < CONNECTIONS; i++)
+        close(greedy[i]);
+    close(fd);
+    for (int i = 0; i < 4000 && open_now() > 0; i++)
+        spin(1);
+    ck_assert_uint_eq(((struct dns_front *)handler.state)->shares.n_clients, 0);
+    stop();
+    timeout_ms = 2500;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dns_handler");
@@ -616,6 +676,7 @@ int main(void)
     tcase_add_test(tc, test_one_answer_for_all);
     tcase_add_test(tc, test_who_waits_asks_when_the_first_has_gone);
     tcase_add_test(tc, test_servfail_for_all_who_wait);
+    tcase_add_test(tc, test_one_client_leaves_room_for_others);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

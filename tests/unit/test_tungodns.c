@@ -538,7 +538,7 @@ START_TEST(test_one_client_leaves_room_for_others)
         for (uint16_t k = 0; k < DNSASKS_PER_FLOW; k++)
             send_question(d[i], "name.example", DNS_A, k);
     }
-    ck_assert_uint_le(dns->n_asks, DNSASKS_MAX / 2);
+    ck_assert_uint_eq(dns->n_asks, DNSASKS_MAX - DNSASKS_MAX / 8);
     unsigned before = dns->n_asks;
     client.ip[3] = 2;
     struct dgram *other = flow();
@@ -555,7 +555,8 @@ END_TEST
 
 START_TEST(test_connections_have_a_cap)
 {
-    struct stream *far[DNSSTREAMS_MAX / 2 + 10];
+    enum { SHARE = DNSSTREAMS_MAX - DNSSTREAMS_MAX / 8 };
+    struct stream *far[SHARE + 10];
     const int most = sizeof far / sizeof *far;
     struct mem_cfg cfg = {.cap_bytes = 1000};
     struct addr server = loopback(AF_INET, 53);
@@ -571,10 +572,10 @@ START_TEST(test_connections_have_a_cap)
         stream_push(far[i], b);
         client.ip[3] = i == most - 1 ? 2 : 1;
         tungodns_serve(dns, near, &client, &server);
-        /* past the half one client has too many, another one has not */
-        ck_assert_uint_eq(dns->n_streams, i < DNSSTREAMS_MAX / 2 ? (unsigned)i + 1
-                                          : i < most - 1         ? DNSSTREAMS_MAX / 2u
-                                                                 : DNSSTREAMS_MAX / 2u + 1);
+        /* an eighth is left when one client has too many; another one has not */
+        ck_assert_uint_eq(dns->n_streams, i < SHARE      ? (unsigned)i + 1
+                                          : i < most - 1 ? (unsigned)SHARE
+                                                         : (unsigned)SHARE + 1);
     }
     for (int i = 0; i < most; i++)
         stream_close(far[i]);
@@ -601,11 +602,25 @@ START_TEST(test_what_waits_for_a_way_is_capped)
     dns->held_bytes = 8 << 20; /* of other flows */
     send_bytes(e, data, sizeof data);
     ck_assert_uint_eq(e->dropped, 1);
+    struct share all = {0}; /* of this client */
+    dns->held_bytes = 7 << 20;
+    ck_assert(shares_add(&dns->held, &all, &client, 7 << 20));
+    send_bytes(e, data, sizeof data);
+    ck_assert_uint_eq(e->dropped, 2);
+    client.ip[3]++;
+    struct dgram *other = flow();
+    send_bytes(other, data, sizeof data); /* something is left for the next one */
+    ck_assert_uint_eq(other->dropped, 0);
+    dgram_close(other);
+    ck_assert_uint_eq(dns->held_bytes, 7 << 20);
+    shares_remove(&dns->held, &all);
+    client.ip[3]--;
     dns->held_bytes = 0;
     send_bytes(e, data, sizeof data);
     pass_time(20);
     ck_assert_uint_eq(dns->held_bytes, 0);
-    ck_assert_uint_eq(e->dropped, 1);
+    ck_assert_uint_eq(e->dropped, 2);
+    ck_assert_uint_eq(dns->held.n_clients, 0);
     dgram_close(e);
     stop();
 }
