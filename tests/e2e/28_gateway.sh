@@ -1,5 +1,6 @@
 #!/bin/sh
-# tests/e2e/28_gateway.sh - the file of docs/GATEWAY.md, as it stands there but for the interfaces' names.
+# tests/e2e/28_gateway.sh - the file of docs/GATEWAY.md, as it stands there but for the interfaces' names; then with
+# dns.hijack.
 #
 #     LAN host ($L) --l0 10.90.5.2 ---- 10.90.5.1 c1 = lan0-- router ($C) -> [tungo] -> cgost -- c0 = wan0, relay+wss --> server
 . "$(dirname "$0")/lib.sh"
@@ -26,6 +27,14 @@ for a in "$TARGET" "$TARGET6"; do
 	check "$a: a closed port is refused" lan error "$a" 1 ECONNREFUSED 10000
 	check "$a: ping" inside "$L" ping -c 1 -W 10 "$a"
 done
+# dns WHAT SERVER: what a client asks, by UDP and by TCP. The target's port 53 knows every name
+dns() {
+	for by in "" +tcp; do
+		same "$1 $2 ${by:-by UDP}: A" 192.0.2.1 "$(inside "$L" dig +short +nocookie +time=5 +tries=3 $by "@$2" www.example A 2>&1)"
+		same "$1 $2 ${by:-by UDP}: AAAA" 2001:db8::1 "$(inside "$L" dig +short +nocookie +time=5 +tries=3 $by "@$2" www.example AAAA 2>&1)"
+	done
+}
+for a in "$TARGET" "$TARGET6"; do dns "a question to" "$a"; done
 check "the router itself answers" inside "$L" ping -c 1 -W 10 10.90.5.1
 check "its own traffic keeps its way" sh -c "ip -n $C route get $TARGET | grep -q 'dev c0'"
 # what doctor says of a gateway that is right, and of what is forgotten most
@@ -56,6 +65,16 @@ ip -n "$L" link set l0 down
 ip -n "$L" link set l0 address 02:00:00:00:05:07
 ip -n "$L" link set l0 up
 ip -n "$L" route replace default via 10.90.5.1
-check "another MAC, the same client: down" lan down "$TARGET" 3000000
+addr "$L" l0 fd90:5::2/64
+ip -n "$L" -6 route replace default via fd90:5::1
+for a in "$TARGET" "$TARGET6"; do check "another MAC, the same client: $a, down" lan down "$a" 3000000; done
 stop_pid "$pid_router" && same "ended with status" 0 "$status"
+
+# --- whatever server a client asks, the router's resolver answers
+sed "s/^- name: lan$/&\n  resolver: names/; s/^\( *\)chain: out$/&\n\1metadata: {dns.hijack: true}/" "$work/gateway.yml" >"$work/hijack.yml"
+printf 'resolvers:\n- name: names\n  nameservers:\n  - addr: udp://%s\n' "$TARGET" >>"$work/hijack.yml"
+cgost hijack "$C" -C "$work/hijack.yml"
+wait_for "device" 10 device_up "$C" tungo && wait_for "rules" 15 clients_routed
+for a in 10.90.9.99 fd90:9::99; do dns "nobody's" "$a"; done # nobody has these addresses
+stop_pid "$pid_hijack" && same "ended with status" 0 "$status"
 stop_pid "$pid_server" && same "server ended with status" 0 "$status"
