@@ -145,7 +145,7 @@ static void check_nodes(const struct conf_hop *h, struct problems *p)
 static void check_announced(const struct conf_service *c, const struct listener_type *l,
                             struct problems *p)
 {
-    const struct value *mode = value_find(c->listener.metadata, "mode");
+    const struct value *mode = value_find(c->listener.metadata, "mode"), *v;
     bool is_dns_udp =
         !strcmp(l->name, "dns") && (!mode || !mode->text || !strcasecmp(mode->text, "udp"));
 
@@ -154,6 +154,12 @@ static void check_announced(const struct conf_service *c, const struct listener_
                      "proxyProtocol of service %s has no effect with listener %s: there are no "
                      "connections",
                      c->name, l->name);
+    v = value_find(c->handler.metadata, "proxyProtocol");
+    if (v && !strcmp(l->name, "udp"))
+        problems_add(p, PROBLEM_WARNING, &v->place,
+                     "proxyProtocol of handler %s has no effect with listener udp: datagrams carry "
+                     "no header",
+                     c->handler.type);
 }
 
 static void check_service(const struct config *cfg, const struct conf_service *c, bool thorough,

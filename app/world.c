@@ -126,6 +126,7 @@ static struct node *build_node(struct builder *b, const struct conf_node *c)
                    .fail_timeout_ms = c->fail_timeout_ms,
                    .weight = (int)c->weight,
                    .backup = c->backup},
+        .proxy_protocol = c->proxy_protocol,
     };
     struct rules_at *rules;
     struct node *n = NULL;

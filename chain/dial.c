@@ -372,6 +372,7 @@ static void on_start(struct job *job)
     d->state = ST_START;
     d->diag = (struct diag){.rc = RC_OK};
     d->started_ms = 0;
+    d->announced = false;
     d->at = d->route.n;
     if (!timer_start(&d->deadline, r->dial_timeout_ms)) {
         dial_fail(d, RC_NOMEM, NULL);

@@ -54,7 +54,8 @@ struct dial {
     int lead; /* so many direct nodes stand before the first one that is connected to */
     int at;   /* the node being reached, or the last one that was; route.n: none */
     struct resolve resolve;
-    bool naming; /* it asks for the connector's sake (dial_named), not for the first server */
+    bool announced; /* the target has been sent its PROXY header */
+    bool naming;    /* it asks for the connector's sake (dial_named), not for the first server */
     struct eyeballs *race;
     struct stream *stream;
     struct dgram *dgram;
@@ -127,7 +128,8 @@ void dial_named(struct dial *d, enum rc rc, const struct addr *v, int n);
 /* The stream is there, with the first server's connection or more in it: open it and go on. */
 void dial_open_stream(struct dial *d);
 void dial_open_dgram(struct dial *d);
-/* The floors that reach node n: its dialer's, then what its connector says before any request. */
+/* The floors that reach node n: its PROXY header, its dialer's, then what its connector says before
+ * any request. */
 enum rc dial_push_node(struct dial *d, struct node *n);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "chain/dial.h"
 #include "core/dgram.h"
+#include "core/floor/proxyproto.h"
 #include "core/stream.h"
 
 static void on_stream(struct stream *s, unsigned ready, void *arg);
@@ -50,10 +51,26 @@ static void ask_dgram(struct dial *d)
     dial_open_dgram(d);
 }
 
-/* The floors that reach node n: its dialer's, then what its connector says before any request. */
+/* Tells whoever is at the far end who our client is. version <= 0: nothing. */
+static enum rc push_header(struct dial *d, int64_t version)
+{
+    const struct addr *dest = d->req.dest.family != 0 ? &d->req.dest : &d->req.target.addr;
+    if (version <= 0)
+        return RC_OK;
+    struct layer *l = proxyproto_send_layer(version, &d->req.client, dest);
+    if (l == NULL)
+        return RC_NOMEM;
+    stream_push(d->stream, l);
+    return RC_OK;
+}
+
+/* The floors that reach node n: its PROXY header, its dialer's, then what its connector says before
+ * any request. */
 enum rc dial_push_node(struct dial *d, struct node *n)
 {
-    enum rc rc = n->dialer.type->push != NULL ? n->dialer.type->push(&n->dialer, d->stream) : RC_OK;
+    enum rc rc = push_header(d, n->proxy_protocol);
+    if (rc == RC_OK && n->dialer.type->push != NULL)
+        rc = n->dialer.type->push(&n->dialer, d->stream);
     if (rc == RC_OK && n->connector.type->greet != NULL)
         rc = n->connector.type->greet(&n->connector, d->stream);
     return rc;
@@ -121,8 +138,17 @@ void dial_open_stream(struct dial *d)
             return;
         }
         if (dial_is_direct(d) || d->state == ST_TARGET) {
-            dial_finish(d, RC_OK);
-            return;
+            if (d->announced || d->req.proxy_protocol <= 0) {
+                dial_finish(d, RC_OK);
+                return;
+            }
+            d->announced = true;
+            rc = push_header(d, d->req.proxy_protocol);
+            if (rc != RC_OK) {
+                dial_fail(d, rc, NULL);
+                return;
+            }
+            continue;
         }
         marker_ok(&d->route.nodes[d->at]->marker);
         if (d->req.reach && next_node(d) == d->route.n) {

@@ -61,6 +61,7 @@ struct node *node_new(const struct node_cfg *cfg, struct diag *diag)
                        .connector = connector,
                        .dialer = dialer,
                        .marker = cfg->marker,
+                       .proxy_protocol = cfg->proxy_protocol,
                        .bypassed = cfg->bypassed,
                        .bypassed_arg = cfg->bypassed_arg};
     n->marker.fails = 0;

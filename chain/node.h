@@ -36,8 +36,9 @@ struct node_cfg {
     struct sockopts so;          /* the node's own, else its hop's */
     struct hosts_table *hosts;   /* of its address; NULL: none. Referenced, as the next */
     struct nameservers *nameservers;
-    struct marker marker;  /* max_fails, fail_timeout_ms, weight, backup */
-    bypassed_fn *bypassed; /* NULL: no rule. bypassed_arg must outlive the node */
+    struct marker marker;   /* max_fails, fail_timeout_ms, weight, backup */
+    int64_t proxy_protocol; /* version of the PROXY header it is sent; <= 0: none */
+    bypassed_fn *bypassed;  /* NULL: no rule. bypassed_arg must outlive the node */
     void *bypassed_arg;
 };
 
@@ -54,6 +55,7 @@ struct node {
     struct sockopts so; /* strings are ours */
     struct bind_cache binds;
     struct marker marker;
+    int64_t proxy_protocol;
     bypassed_fn *bypassed;
     void *bypassed_arg;
     struct hosts_table *hosts;

@@ -46,10 +46,15 @@ struct dial_req {
                              target whom the flow is made for, so that it takes the route that
                              router_udp_route() told. Empty: the target */
     struct addr client;   /* family 0: unknown */
-    bool one;             /* UDP: an empty target is not "anybody" but what the node forwards to */
-    bool plain;           /* UDP without a target: as whole datagrams, empty ones too */
-    bool udp_only;        /* no stream instead of datagrams, also for DNS */
-    bool reach;           /* no target: only as far as the last node, of which nothing is asked */
+    /* For PROXY headers. dest: where the client's own connection or datagram went; family 0:
+     * unknown, the target's address is taken where it has one. proxy_protocol: the version of a
+     * header that the target itself is sent first; <= 0: none. */
+    struct addr dest;
+    int64_t proxy_protocol;
+    bool one;        /* UDP: an empty target is not "anybody" but what the node forwards to */
+    bool plain;      /* UDP without a target: as whole datagrams, empty ones too */
+    bool udp_only;   /* no stream instead of datagrams, also for DNS */
+    bool reach;      /* no target: only as far as the last node, of which nothing is asked */
     bool by_name;    /* a chain is told the name: the service's nameservers are for direct dials,
                         its hosts for all */
     bool addr_known; /* the address beside the target's name is its own: a direct dial asks

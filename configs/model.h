@@ -91,6 +91,7 @@ struct conf_node {
     const char *interface, *netns; /* gost-config.md 7.5: its own, else the hop's */
     uint32_t mark;
     int64_t weight, max_fails, fail_timeout_ms; /* 0: not given */
+    int64_t proxy_protocol;                     /* version of the PROXY header; <= 0: none */
     bool backup;
     struct place place;
 };

@@ -7,9 +7,8 @@
 /* What a hop hands down to its nodes; also the node's own (gost-config.md 7.5). */
 struct inherited {
     char *interface, *netns;
-    int64_t mark, weight, max_fails, fail_timeout_ms;
+    int64_t mark, proxy_protocol, weight, max_fails, fail_timeout_ms;
     bool backup;
-    int64_t unused_num; /* keys without effect yet */
 };
 
 #define AT(field) offsetof(struct inherited, field)
@@ -26,9 +25,8 @@ struct inherited {
          .help = "firewall mark of our sockets"},                                                  \
         {.key = "proxyProtocol",                                                                   \
          .type = OPTION_INT,                                                                       \
-         .flags = OPTION_LATER,                                                                    \
-         .offset = AT(unused_num),                                                                 \
-         .help = "PROXY header version sent to the node"},                                         \
+         .offset = AT(proxy_protocol),                                                             \
+         .help = "above 0: a PROXY header of this version tells the node our client"},             \
     {                                                                                              \
         .key = "netns", .type = OPTION_STRING, .offset = AT(netns),                                \
         .help = "network namespace of our sockets"                                                 \
@@ -124,6 +122,7 @@ static void make_node(struct maker *m, const struct value *hop, const struct inh
     to->interface = own.interface && *own.interface ? own.interface : from->interface;
     to->netns = own.netns && *own.netns ? own.netns : from->netns;
     to->mark = (uint32_t)(own.mark ? own.mark : from->mark);
+    to->proxy_protocol = own.proxy_protocol ? own.proxy_protocol : from->proxy_protocol;
     to->weight = own.weight;
     to->max_fails = own.max_fails;
     to->fail_timeout_ms = own.fail_timeout_ms;

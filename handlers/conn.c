@@ -68,6 +68,7 @@ static struct conn *conn_new(struct front *f, const struct conn_ops *ops, const 
     c->ops = ops;
     c->front = f;
     c->local = info->local;
+    c->dest = info->dest.family != 0 ? info->dest : info->local;
     c->next = f->conns;
     c->link = &f->conns;
     if (c->next)
@@ -261,7 +262,7 @@ void conn_reopen(struct conn *c)
 
 void conn_hand_over(struct conn *c, struct handler *h)
 {
-    struct client_info info = {.peer = c->report.client, .local = c->local};
+    struct client_info info = {.peer = c->report.client, .local = c->local, .dest = c->dest};
     struct stream *s = c->client;
     if (replay_push(s, c->in, c->in_len) != RC_OK) {
         conn_drop(c, RC_NOMEM, "no memory");

@@ -79,6 +79,8 @@ struct conn {
     struct stream *client, *target; /* NULL: none, or somebody else's by now */
     struct dgram *client_dgram;     /* until somebody takes it */
     struct addr local;              /* where the client arrived */
+    struct addr dest;               /* the same as the client sees it */
+    int64_t proxy_protocol;         /* version of the header that targets are sent; 0: none */
     struct timer timer;
     struct dial *dial;
     struct splice *splice;

@@ -136,7 +136,10 @@ static void on_dialled(void *arg, struct stream *s, const struct dial_result *re
 
 void conn_dial(struct conn *c, const struct target *t)
 {
-    struct dial_req req = {.target = *t, .client = c->report.client};
+    struct dial_req req = {.target = *t,
+                           .client = c->report.client,
+                           .dest = c->dest,
+                           .proxy_protocol = c->proxy_protocol};
     begin_dial(c, t, "tcp");
     c->dial = router_dial(c->front->setup.router, &req, on_dialled, c);
     if (c->dial)
@@ -172,8 +175,10 @@ static void on_dialled_dgram(void *arg, struct dgram *d, const struct dial_resul
 void conn_dial_dgram(struct conn *c, const struct target *t)
 {
     const struct target everywhere = {.name = ""};
-    struct dial_req req = {
-        .target = t ? *t : everywhere, .client = c->report.client, .one = t != NULL};
+    struct dial_req req = {.target = t ? *t : everywhere,
+                           .client = c->report.client,
+                           .dest = c->dest,
+                           .one = t != NULL};
     begin_dial(c, &req.target, "udp");
     c->anywhere = !t;
     c->dial = router_dial_dgram(c->front->setup.router, &req, on_dialled_dgram, c);

@@ -37,9 +37,8 @@ static const struct option options[] = {
      .help = "silence that ends a connection; 0: never"},
     {.key = "proxyProtocol",
      .type = OPTION_INT,
-     .flags = OPTION_LATER,
      .offset = AT(proxy_protocol),
-     .help = "PROXY header sent to the target"},
+     .help = "above 0: a PROXY header of this version tells the target our client (not UDP)"},
     {.key = "http.keepalive",
      .aliases = "keepalive",
      .type = OPTION_BOOL,
@@ -90,6 +89,7 @@ static void step(struct conn *c)
     struct target t;
     if (!pick(w, &t))
         return;
+    c->proxy_protocol = ((const struct forward_front *)c->front)->cfg->proxy_protocol;
     if (c->client_dgram)
         conn_dial_dgram(c, &t);
     else

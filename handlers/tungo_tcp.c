@@ -239,7 +239,7 @@ static void on_client_gone(struct stream *s, unsigned ready, void *arg)
 /* t: what is dialled; seen: what rules go by, NULL: t too. */
 static void dial(struct tun_conn *c, const struct target *t, const struct target *seen)
 {
-    struct dial_req req = {.target = *t, .client = c->report.client};
+    struct dial_req req = {.target = *t, .client = c->report.client, .dest = c->dst};
 
     if (seen)
         req.seen = *seen;

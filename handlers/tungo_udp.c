@@ -162,7 +162,7 @@ static bool open_dns(struct tun_conn *c)
 static bool open_way(struct tun_conn *c, const struct tungo_udp_route *route)
 {
     struct tun_handler *h = c->h;
-    struct dial_req req = {.client = c->report.client};
+    struct dial_req req = {.client = c->report.client, .dest = c->dst};
     struct target name;
     struct handler_plan plan;
 

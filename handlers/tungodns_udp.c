@@ -273,6 +273,7 @@ static void way_dial(struct way *w, const struct target *seen)
     struct dial_req req = {.target = f->where,
                            .seen = *seen,
                            .client = f->client,
+                           .dest = f->server,
                            .by_name = target_is_name(&f->where)};
 
     w->dial = router_dial_dgram(f->dns->setup.router, &req, on_dialled, w);

@@ -260,7 +260,8 @@ static struct flow *find_flow(struct udp_flows *f, const struct target *to, bool
     struct flow *w = flow_new(f, route->id, fixed ? to : &any);
     if (!w)
         return NULL;
-    struct dial_req req = {.target = w->dest, .seen = *to, .client = f->cfg.client};
+    struct dial_req req = {
+        .target = w->dest, .seen = *to, .client = f->cfg.client, .dest = f->cfg.dest};
     w->dial = router_dial_dgram(f->cfg.front->setup.router, &req, on_dialled, w);
     if (w->dial)
         return w;

@@ -18,9 +18,9 @@ struct udp_flows;
 
 struct udp_flows_cfg {
     struct front *front;
-    struct addr client;
-    size_t max_bytes; /* longer datagrams are dropped, never cut */
-    bool single;      /* everything goes by the adopted flow; rules and routes are not asked */
+    struct addr client, dest; /* dest: as in struct dial_req */
+    size_t max_bytes;         /* longer datagrams are dropped, never cut */
+    bool single; /* everything goes by the adopted flow; rules and routes are not asked */
     void (*on_reply)(void *arg, const struct target *from, const void *data, size_t n);
     /* The carrier that was given with udp_flows_adopt() is over. NULL: the next datagram makes a
      * new one. */

@@ -143,6 +143,7 @@ static struct udp_tunnel *new_tunnel(struct conn *c, const struct udp_tunnel_cfg
         struct udp_flows_cfg fc = {
             .front = c->front,
             .client = c->report.client,
+            .dest = c->dest,
             .max_bytes = cfg->max_bytes,
             .single = cfg->single,
             .on_reply = on_reply,
