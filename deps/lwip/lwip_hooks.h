@@ -6,9 +6,6 @@
 
 #include "lwip/ip_addr.h"
 
-/* Receive window of the mounted flow, less 65,535 (see TCP_WND). */
-extern uint32_t netstack_window_above_64k;
-
 /* Initial sequence number of a connection (RFC 6528). Ports in host order. Defined by the netstack.
  */
 uint32_t netstack_isn(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,

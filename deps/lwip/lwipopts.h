@@ -66,7 +66,7 @@
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1
 #define TCP_MSS                        65495
 #define LWIP_WND_SCALE                 1
-#define TCP_RCV_SCALE                  5
+#define TCP_RCV_SCALE                  7 /* up to 8 MB; the netstack decides how much */
 #define TCP_WND                        1048576
 #define TCP_WND_UPDATE_THRESHOLD       (TCP_WND / 2)
 #define TCP_SND_BUF                    1048576

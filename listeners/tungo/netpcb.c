@@ -15,6 +15,8 @@
 #include <string.h>
 #include <time.h>
 
+_Static_assert((UINT16_MAX << TCP_RCV_SCALE) >= NETSTACK_BUFFER_MAX, "it can be told");
+
 static struct tcp_pcb_listen *listener;
 static struct siphash_key isn_secret;
 
@@ -119,7 +121,7 @@ static err_t on_new_pcb(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pc
 static const struct tcp_ext_arg_callbacks flow_hooks = {.destroy = on_pcb_destroyed};
 static const struct tcp_ext_arg_callbacks listen_hooks = {.passive_open = on_new_pcb};
 
-/* Up to what the window scale of lwIP can say; a client without scaling gets 64 KB. */
+/* A client without scaling gets 64 KB. */
 static void offer_window(struct tungo_flow *f)
 {
     const struct netstack *ns = f->ns;
@@ -127,7 +129,7 @@ static void offer_window(struct tungo_flow *f)
     uint32_t most = UINT16_MAX, first;
 
     if (pcb->flags & TF_WND_SCALE)
-        most <<= pcb->rcv_scale;
+        most = NETSTACK_BUFFER_MAX;
     first = ns->window_grows ? (uint32_t)INWINDOW_FIRST_BYTES : ns->window_bytes;
     first = LWIP_MIN(first, most);
     inwindow_init(&f->window, first, ns->window_grows ? most : first, pcb->rcv_nxt, fineclock_us());

@@ -2,7 +2,7 @@
 #include "listeners/tungo/inwindow.h"
 #include <check.h>
 
-enum { MOST = 2 << 20 };
+enum { MOST = 4 << 20 };
 
 static struct inwindow w;
 

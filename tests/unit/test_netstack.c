@@ -164,6 +164,51 @@ START_TEST(test_window_closes_and_opens)
 }
 END_TEST
 
+static size_t offered(int scale)
+{
+    return (size_t)packet_rd16(last()->data + 20 + TCP_AT_WINDOW) << scale;
+}
+
+/* The handshake takes rtt_ms, then ten windows' worth of bytes come, each in hardly more. */
+static void fill_windows(int scale, uint64_t rtt_ms)
+{
+    c = client_new("8.8.8.8", 40000);
+    send_syn(&c, 1380, scale);
+    s = tungo_flow_accept(parked);
+    ck_assert_int_eq(stream_open(s), RC_AGAIN);
+    ck_assert_uint_eq(offered(0), UINT16_MAX);
+    if (scale >= 0)
+        ck_assert_uint_eq(packet_rd32(last()->data + 44), 0x01030307);
+    c.ack = last_u32(TCP_AT_SEQ) + 1;
+    c.seq++;
+    pass(rtt_ms);
+    send_data(&c, 0, 0);
+    ck_assert_int_eq(stream_open(s), RC_OK);
+    for (int i = 0; i < 10; i++) {
+        for (size_t n = offered(scale < 0 ? 0 : 7); n >= 1000; n -= 1000) {
+            send_data(&c, 0, 1000);
+            ck_assert_uint_eq(drain(1 << 20), 1000);
+        }
+        batch_end();
+        pass(rtt_ms);
+    }
+}
+
+START_TEST(test_window_grows_on_long_ways)
+{
+    fill_windows(7, 100);
+    ck_assert_uint_ge(offered(7), NETSTACK_BUFFER_MAX - 10000); /* the last bytes lie in it */
+    ck_assert_uint_le(offered(7), NETSTACK_BUFFER_MAX);
+    stream_abort(s);
+    fill_windows(7, 1);
+    ck_assert_uint_le(offered(7), INWINDOW_NEAR_BYTES);
+    stream_abort(s);
+    fill_windows(-1, 100);
+    ck_assert_uint_ge(offered(0), UINT16_MAX - 10000);
+    stream_abort(s);
+}
+END_TEST
+
 START_TEST(test_small_segments_are_gathered)
 {
     establish("8.8.8.8", 1380, 7);
@@ -195,6 +240,7 @@ START_TEST(test_out_of_order_comes_in_order_and_has_a_limit)
     for (uint32_t i = 0; i < 6000; i++)
         send_raw(&c, TCPFLAG_ACK, c.seq + 2 + i * 2, 1);
     ck_assert_uint_gt(ns->stats.dropped_ooseq, 1000);
+    ck_assert_uint_lt(ns->sources.held, 2 << 20);
     stream_abort(s);
 }
 END_TEST
@@ -354,6 +400,7 @@ int main(void)
         test_nobody_knows_this_segment,
         test_bytes_up_and_their_acknowledgement,
         test_window_closes_and_opens,
+        test_window_grows_on_long_ways,
         test_small_segments_are_gathered,
         test_out_of_order_comes_in_order_and_has_a_limit,
         test_bytes_down_are_super_segments,
