@@ -18,6 +18,8 @@ struct maker {
 void *make_array(struct maker *m, const struct value *list,
                  size_t bytes); /* one more than its items */
 int64_t make_num(const struct value *map, const char *key);
+int64_t make_int(int64_t n);                                    /* what an int holds of it */
+uint32_t make_mark(struct maker *m, const struct value *owner); /* of its sockopts; 0: none */
 struct conf_names make_names(struct maker *m, const struct value *map, const char *one,
                              const char *many);
 struct conf_selector make_selector(const struct value *map);

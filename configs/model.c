@@ -23,6 +23,22 @@ int64_t make_num(const struct value *map, const char *key)
     return v ? v->num : 0;
 }
 
+int64_t make_int(int64_t n)
+{
+    return n > INT32_MAX ? INT32_MAX : n < INT32_MIN ? INT32_MIN : n;
+}
+
+uint32_t make_mark(struct maker *m, const struct value *owner)
+{
+    const struct value *sockopts = value_get(owner, "sockopts");
+    int64_t mark = make_num(sockopts, "mark");
+    if (mark >= 0 && mark <= UINT32_MAX)
+        return (uint32_t)mark;
+    problems_add(m->problems, PROBLEM_REFUSE, &value_get(sockopts, "mark")->place,
+                 "mark: expected 0 to %u", UINT32_MAX);
+    return 0;
+}
+
 struct conf_names make_names(struct maker *m, const struct value *map, const char *one,
                              const char *many)
 {

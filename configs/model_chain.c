@@ -67,9 +67,8 @@ static struct inherited read_socket(struct maker *m, const struct value *map,
     name = in.netns ? in.netns : value_text(map, "netns");
     out.netns = tree_text(m->tree, name, strlen(name));
     options_done(table, &in);
-    const struct value *sockopts = value_get(map, "sockopts");
-    if (out.mark == 0 && sockopts)
-        out.mark = make_num(sockopts, "mark");
+    if (out.mark == 0)
+        out.mark = make_mark(m, map);
     return out;
 }
 
@@ -123,7 +122,7 @@ static void make_node(struct maker *m, const struct value *hop, const struct inh
     to->netns = own.netns && *own.netns ? own.netns : from->netns;
     to->mark = (uint32_t)(own.mark ? own.mark : from->mark);
     to->proxy_protocol = own.proxy_protocol ? own.proxy_protocol : from->proxy_protocol;
-    to->weight = own.weight;
+    to->weight = make_int(own.weight);
     to->max_fails = own.max_fails;
     to->fail_timeout_ms = own.fail_timeout_ms;
     to->backup = own.backup;

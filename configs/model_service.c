@@ -177,7 +177,6 @@ static void make_service(struct maker *m, const struct value *v, size_t index,
                          struct conf_service *to)
 {
     const struct value *handler = value_get(v, "handler"), *listener = value_get(v, "listener");
-    const struct value *sockopts = value_get(v, "sockopts");
     to->place = v->place;
     to->name = value_text(v, "name");
     to->addr = value_text(v, "addr");
@@ -190,7 +189,7 @@ static void make_service(struct maker *m, const struct value *v, size_t index,
     }
     make_plugin(m, v, PLUGIN_HANDLER, &to->handler);
     make_plugin(m, v, PLUGIN_LISTENER, &to->listener);
-    to->retries = handler ? make_num(handler, "retries") : 0;
+    to->retries = handler ? make_int(make_num(handler, "retries")) : 0;
     to->chain = find_chain(m, handler);
     to->listener_chain = find_chain(m, listener);
     make_authers(m, handler, to);
@@ -203,8 +202,7 @@ static void make_service(struct maker *m, const struct value *v, size_t index,
         m->rc = RC_NOMEM;
     to->interface = to->options.interface ? to->options.interface : value_text(v, "interface");
     to->netns_out = to->options.netns_out ? to->options.netns_out : to->options.netns;
-    int64_t mark = to->options.mark ? to->options.mark : make_num(sockopts, "mark");
-    to->mark = (uint32_t)mark;
+    to->mark = to->options.mark ? (uint32_t)to->options.mark : make_mark(m, v);
     check_keys(m, v, to);
 }
 

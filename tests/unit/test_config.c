@@ -524,6 +524,37 @@ START_TEST(test_nodes_inherit_from_their_hop)
 }
 END_TEST
 
+/* What GOST keeps in 64 bits and we in fewer: never another number in silence. */
+START_TEST(test_numbers_that_do_not_fit)
+{
+    static const char *const marks[] = {"-1", "4294967296"};
+    for (size_t i = 0; i < 2; i++) {
+        char text[400];
+        (void)snprintf(text, sizeof text,
+                       "services:\n- name: s\n  addr: :1\n  sockopts: {mark: %s}\n"
+                       "  handler: {type: socks5, chain: c}\nchains:\n- name: c\n  hops:\n"
+                       "  - name: h\n    sockopts: {mark: %s}\n    nodes:\n"
+                       "    - {name: n, addr: 'a:1', sockopts: {mark: %s}}\n",
+                       marks[i], marks[i], marks[i]);
+        ck_assert_int_eq(load_yaml(text), RC_INVALID);
+        assert_problem(PROBLEM_REFUSE, "gost.yml:4:14", "mark: expected 0 to 4294967295");
+        assert_problem(PROBLEM_REFUSE, "gost.yml:10:16", "mark: expected 0 to 4294967295");
+        assert_problem(PROBLEM_REFUSE, "gost.yml:12:41", "mark: expected 0 to 4294967295");
+    }
+    ck_assert_int_eq(load_yaml("services:\n- name: s\n  addr: :1\n"
+                               "  handler: {type: socks5, retries: 4294967296}\n"
+                               "  sockopts: {mark: 4294967295}\n"),
+                     RC_OK);
+    ck_assert_uint_eq(cfg->services[0].mark, UINT32_MAX);
+    ck_assert_int_eq(cfg->services[0].retries, INT32_MAX);
+    ck_assert_int_eq(load_yaml("services: [{name: s, addr: ':1', handler: {type: socks5}}]\n"
+                               "hops:\n- name: h\n  nodes:\n"
+                               "  - {name: n, addr: 'a:1', metadata: {weight: 4294967296}}\n"),
+                     RC_OK);
+    ck_assert_int_eq(cfg->hops[0].nodes[0].weight, INT32_MAX);
+}
+END_TEST
+
 START_TEST(test_names_are_unique_and_generated_ones_step_aside)
 {
     ck_assert_int_eq(load_yaml("services:\n- {name: s, addr: ':1'}\n- {name: s, addr: ':2'}\n"),
@@ -635,6 +666,7 @@ int main(void)
     tcase_add_test(tc, test_missing_auther_refuses_others_are_told);
     tcase_add_test(tc, test_users_come_from_lists_and_files);
     tcase_add_test(tc, test_nodes_inherit_from_their_hop);
+    tcase_add_test(tc, test_numbers_that_do_not_fit);
     tcase_add_test(tc, test_names_are_unique_and_generated_ones_step_aside);
     tcase_add_test(tc, test_what_is_not_served_refuses_or_warns);
     tcase_add_test(tc, test_flags_follow_go);
