@@ -125,7 +125,8 @@ static bool neighbour(const struct ifaddrs *a, struct lan *ret_lan)
     size_t last = addr_ip_bytes(&own) - 1;
     if ((mask.ip[last] & 3) != 0) /* no room for anybody */
         return false;
-    own.ip[last] ^= 3;
+    /* ends in 01 or 10, which is neither the network nor its broadcast address */
+    own.ip[last] ^= (own.ip[last] & 3) == 0 || (own.ip[last] & 3) == 3 ? 1 : 3;
     own.port = 0;
     own.scope = 0;
     *ret_lan = (struct lan){

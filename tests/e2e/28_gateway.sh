@@ -45,6 +45,10 @@ says() { # WHAT PATTERN
 }
 says "IPv4 of the clients comes and goes" 'fine: c1: IPv4 of its clients goes to tungo'
 says "IPv6, too" 'fine: c1: IPv6 of its clients goes to tungo'
+for i in 3 252; do ip -n "$C" addr add 10.90.5.$i/24 dev c1; done # their neighbours are neither .0 nor .255
+says "with other addresses of the router" 'fine: c1: IPv4'
+same "each of them is judged" 3 "$(grep -c '^clients .*fine: c1: IPv4' "$work/said.log")"
+for i in 3 252; do ip -n "$C" addr del 10.90.5.$i/24 dev c1; done
 inside "$C" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/all/forwarding'
 says "IPv6 is not forwarded" 'note: c1: .*no IPv6'
 inside "$C" sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
