@@ -122,6 +122,18 @@ const struct doctor_tun *doctor_loops(struct doctor *d, const struct sockopts *s
     return NULL;
 }
 
+struct addr doctor_inside(const struct cidr *c)
+{
+    static const uint8_t v4[4] = {192, 0, 2, 1}, v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+    struct addr a = c->net;
+
+    if (c->bits == 0)
+        return a.family == AF_INET6 ? addr_v6(v6, 0) : addr_v4(v4, 0);
+    if (c->bits < 8 * addr_ip_bytes(&a))
+        a.ip[addr_ip_bytes(&a) - 1] |= 1;
+    return a;
+}
+
 bool doctor_dials(const struct conf_service *s)
 {
     const struct conf_hop *first = s->chain && s->chain->n ? s->chain->hops[0] : NULL;

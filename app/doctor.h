@@ -55,6 +55,9 @@ void doctor_wrong(struct doctor *d, const char *check, const char *mend, const c
 const struct doctor_tun *doctor_loops(struct doctor *d, const struct sockopts *so,
                                       const struct addr *to);
 
+/* An address that the route is for; of a default route one that nobody has (RFC 5737, 3849). */
+struct addr doctor_inside(const struct cidr *c);
+
 int doctor_rp_filter(const char *device); /* in force: 0 off, 1 strict, 2 loose */
 bool doctor_forwards(int family);
 

@@ -304,9 +304,38 @@ bool doctor_forwards(int family)
     return *line != '0';
 }
 
+/* Does the way back to those that our sockets talk to lead into a device of ours, so that strict
+ * filters drop their answers? Unknown: one that is not there yet, and gets its routes from others.
+ */
+enum way_back { WAY_BACK_KEPT, WAY_BACK_UNKNOWN, WAY_BACK_TAKEN };
+
+static enum way_back way_back(struct doctor *d)
+{
+    const struct sockopts anybody = {.mark = 0};
+    const struct cidr everywhere = {.net = {.family = AF_INET}};
+    enum way_back found = WAY_BACK_KEPT;
+
+    for (size_t i = 0; i < d->n_tuns; i++) {
+        const struct doctor_tun *t = &d->tuns[i];
+        struct addr to = doctor_inside(&everywhere);
+
+        if (doctor_loops(d, &anybody, &to))
+            return WAY_BACK_TAKEN;
+        for (size_t k = 0; k < t->plan.n_routes; k++) {
+            to = doctor_inside(&t->plan.routes[k]);
+            if (to.family == AF_INET && doctor_loops(d, &anybody, &to))
+                return WAY_BACK_TAKEN;
+        }
+        if (!t->there && t->plan.n_routes == 0)
+            found = WAY_BACK_UNKNOWN;
+    }
+    return found;
+}
+
 void doctor_check_rp_filter(struct doctor *d)
 {
     struct devices out = leaving_devices(d);
+    enum way_back back = d->n_tuns ? way_back(d) : WAY_BACK_KEPT;
     char mend[PATH_BYTES];
 
     for (size_t i = 0; d->n_tuns && i < out.n; i++) {
@@ -317,10 +346,18 @@ void doctor_check_rp_filter(struct doctor *d)
             continue;
         }
         (void)snprintf(mend, sizeof mend, "sysctl -w net.ipv4.conf.%s.rp_filter=2", out.v[i]);
-        doctor_wrong(d, "rp_filter", mend,
-                     "%s is strict: answers to our own sockets are dropped there, once the way "
-                     "back leads into the device",
-                     out.v[i]);
+        if (back == WAY_BACK_TAKEN)
+            doctor_wrong(d, "rp_filter", mend,
+                         "%s is strict: answers to our own sockets are dropped there, for the way "
+                         "back leads into the device",
+                         out.v[i]);
+        else if (back == WAY_BACK_UNKNOWN)
+            doctor_note(d, "rp_filter", mend,
+                        "%s is strict: answers to our own sockets are dropped there, once the way "
+                        "back leads into the device",
+                        out.v[i]);
+        else
+            doctor_fine(d, "rp_filter", "%s: strict, and the way back is not the device", out.v[i]);
     }
 }
 

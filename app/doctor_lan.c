@@ -21,20 +21,17 @@ struct lan {
     struct addr client; /* a neighbour of ours there */
 };
 
-/* Somewhere that the device's configured routes lead to, else a place that nobody has (RFC 5737,
- * 3849), which a default route takes. */
+/* Somewhere that the device's configured routes lead to, else what a default route takes. */
 static struct addr somewhere(const struct doctor_tun *t, uint8_t family)
 {
-    static const uint8_t v4[4] = {192, 0, 2, 1}, v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+    const struct cidr everywhere = {.net = {.family = family}};
 
     for (size_t i = 0; i < t->plan.n_routes; i++) {
-        struct addr a = t->plan.routes[i].net;
-        if (a.family != family || t->plan.routes[i].bits < 8)
-            continue;
-        a.ip[addr_ip_bytes(&a) - 1] |= 1;
-        return a;
+        const struct cidr *c = &t->plan.routes[i];
+        if (c->net.family == family && c->bits >= 8)
+            return doctor_inside(c);
     }
-    return family == AF_INET6 ? addr_v6(v6, 0) : addr_v4(v4, 0);
+    return doctor_inside(&everywhere);
 }
 
 static void filtered(struct doctor *d, const struct doctor_tun *t, const struct lan *lan)

@@ -357,19 +357,6 @@ void doctor_check_nodes(struct doctor *d)
 
 /* ---------------------------------------------------------------- the service's own dials */
 
-/* An address that the route is for. */
-static struct addr sample(const struct cidr *c)
-{
-    static const uint8_t v4[4] = {192, 0, 2, 1}, v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
-    struct addr a = c->net;
-
-    if (c->bits == 0)
-        return a.family == AF_INET ? addr_v4(v4, 0) : addr_v6(v6, 0);
-    if (c->bits < 8 * addr_ip_bytes(&a))
-        a.ip[addr_ip_bytes(&a) - 1] |= 1;
-    return a;
-}
-
 /* Does a service that dials targets itself dial those that the device brings into the device? */
 static void check_service(struct doctor *d, const struct conf_service *s,
                           const struct listener_plan *p)
@@ -378,7 +365,7 @@ static void check_service(struct doctor *d, const struct conf_service *s,
     char ip[ADDR_TEXT_MAX];
 
     for (size_t i = 0; i < p->n_routes; i++) {
-        struct addr to = sample(&p->routes[i]);
+        struct addr to = doctor_inside(&p->routes[i]);
 
         if (!doctor_loops(d, &so, &to))
             continue;

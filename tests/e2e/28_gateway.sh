@@ -50,6 +50,7 @@ says "with other addresses of the router" 'fine: c1: IPv4'
 same "each of them is judged" 3 "$(grep -c '^clients .*fine: c1: IPv4' "$work/said.log")"
 for i in 3 252; do ip -n "$C" addr del 10.90.5.$i/24 dev c1; done
 inside "$C" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/all/forwarding'
+check "doctor: its own way is not the device, so strict rp_filter is no fault" grep -q '^rp_filter  *fine: c0: strict' "$work/said.log"
 says "IPv6 is not forwarded" 'note: c1: .*no IPv6'
 inside "$C" sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
 rp() { inside "$C" sh -c "echo $2 >/proc/sys/net/ipv4/conf/$1/rp_filter"; }

@@ -104,6 +104,9 @@ rp() { inside "$C" sh -c "echo $1 >/proc/sys/net/ipv4/conf/c0/rp_filter"; }
 rp 1
 doctor -L "$tun" -F "$good"
 says "strict rp_filter" rp_filter wrong 'c0 is strict'
+doctor -L 'tungo://:0?name=tungo&net=192.168.123.1/24&interface=c0' -F "$good"
+well "strict rp_filter, a device that gets its routes from others is a note"
+says "strict rp_filter, routes of others" rp_filter note 'c0 is strict'
 rp 2
 doctor -L "$tun" -F "$good"
 says "loose rp_filter" rp_filter fine 'c0: loose'
