@@ -18,6 +18,19 @@ static void make_matchers(struct maker *m, const struct value *item, struct conf
     }
 }
 
+/* A list that says nothing: works, but what it does is not to be seen. */
+static void tell_empty(struct maker *m, const char *section, const struct conf_rules *r)
+{
+    bool is_bypass = strcmp(section, "bypasses") == 0;
+    const char *what = !is_bypass ? r->whitelist ? "nobody is let in" : "everybody is let in"
+                       : r->whitelist || !*r->network ? "nothing is bypassed"
+                                                      : "all of its network is bypassed";
+
+    problems_add(m->problems, PROBLEM_WARNING, &r->place, "%s %s%s has no matchers: %s",
+                 is_bypass ? "bypass" : "admission", r->name, r->whitelist ? ", a whitelist," : "",
+                 what);
+}
+
 static struct conf_rules *make_section(struct maker *m, const struct value *root,
                                        const char *section, size_t *ret_n)
 {
@@ -42,6 +55,8 @@ static struct conf_rules *make_section(struct maker *m, const struct value *root
         };
         r->file_place = file ? &file->place : &r->place;
         make_matchers(m, item, r);
+        if (r->n == 0 && !file)
+            tell_empty(m, section, r);
         if (file && !*r->file)
             problems_add(m->problems, PROBLEM_REFUSE, &file->place, "file without path");
         if (reload_ms > 0 && !file)

@@ -600,6 +600,25 @@ START_TEST(test_what_is_not_served_refuses_or_warns)
 }
 END_TEST
 
+START_TEST(test_rules_that_are_empty_are_told)
+{
+    names.features = CONFIG_BYPASS | CONFIG_ADMISSION;
+    ck_assert_int_eq(load_urls("socks5://:1?bypass=~", NULL), RC_OK);
+    ck_assert(cfg->bypasses[0].whitelist && cfg->bypasses[0].n == 0);
+    assert_problem(PROBLEM_WARNING, "-L #1 \"socks5://:1\" parameter \"bypass\"",
+                   "bypass bypass-0, a whitelist, has no matchers: nothing is bypassed");
+    ck_assert_int_eq(load_urls("socks5://:1?admission=~", NULL), RC_OK);
+    assert_problem(PROBLEM_WARNING, "-L #1 \"socks5://:1\" parameter \"admission\"",
+                   "admission admission-0, a whitelist, has no matchers: nobody is let in");
+    ck_assert_int_eq(load_yaml("services: {name: s, addr: ':1'}\n"
+                               "bypasses: [{name: b, network: udp}, {name: f, file: {path: x}}]\n"),
+                     RC_OK);
+    ck_assert_uint_eq(problems.n, 1);
+    assert_problem(PROBLEM_WARNING, "gost.yml:2:12",
+                   "bypass b has no matchers: all of its network is bypassed");
+}
+END_TEST
+
 /* ---- command line ---- */
 
 static int parse(struct cli *c, const char *a, const char *b, const char *d)
@@ -661,6 +680,7 @@ int main(void)
     tcase_add_test(tc, test_yaml_anchors_merge_and_limits);
     tcase_add_test(tc, test_url_parameters_belong_to_somebody);
     tcase_add_test(tc, test_url_types);
+    tcase_add_test(tc, test_rules_that_are_empty_are_told);
     tcase_add_test(tc, test_messages_have_no_secrets);
     tcase_add_test(tc, test_url_mistakes_are_errors);
     tcase_add_test(tc, test_missing_auther_refuses_others_are_told);
