@@ -4,7 +4,7 @@
  * One server at the stream's end; questions go out as they come, answers come back in any order.
  * What is no question of a client, or no answer to one, is dropped and counted. An answer longer
  * than its asker takes over UDP is cut and marked so (TC): it asks again over TCP. The stream's end
- * is the flow's end.
+ * is the flow's end; questions that are open by then are answered with SERVFAIL before it.
  */
 #ifndef CHAIN_DNS_DGRAM_H
 #define CHAIN_DNS_DGRAM_H

@@ -4,13 +4,17 @@
  * Without a forwarder the target is empty (":0"): the last node of the chain knows it
  * (wire-protocols 1.9).
  */
+#include "chain/dial.h"
 #include "chain/forwarder.h"
 #include "core/dgram.h"
+#include "core/wire/dns.h"
 #include "handlers/conn.h"
 #include "handlers/options.h"
 #include "handlers/types.h"
 #include "handlers/udptunnel.h"
 #include <stdlib.h>
+
+enum { ASK_BYTES = 1500, ASKERS_MAX = 64 };
 
 struct forward_options {
     struct common_options common;
@@ -96,6 +100,23 @@ static void step(struct conn *c)
         conn_dial(c, &t);
 }
 
+/* Questions to a server that is not to be had: who asked shall not wait. */
+static void tell_askers(struct conn *c)
+{
+    uint8_t query[ASK_BYTES], answer[DNS_FAILURE_MAX_BYTES];
+    struct target from;
+    size_t n, m;
+
+    if (!c->client_dgram || !target_is_dns(&c->report.target))
+        return;
+    for (int i = 0; i < ASKERS_MAX; i++) {
+        if (dgram_recv(c->client_dgram, query, sizeof query, &n, &from) != RC_OK)
+            return;
+        if (dns_format_failure(query, n, answer, sizeof answer, &m) == RC_OK)
+            (void)dgram_send(c->client_dgram, &from, answer, m); /* a lost one is only lost */
+    }
+}
+
 /* false: the conn is gone. */
 static bool mark(struct forward_conn *w, enum rc rc, const char *reason)
 {
@@ -108,6 +129,7 @@ static bool mark(struct forward_conn *w, enum rc rc, const char *reason)
         stream_abort(c->client);
         c->client = NULL;
     }
+    tell_askers(c);
     conn_drop(c, rc, reason);
     return false;
 }

@@ -4,9 +4,11 @@
  * hang off one struct udp_flows and go with it; their memory goes at the end of the turn.
  */
 #include "handlers/udpflows.h"
+#include "chain/dial.h"
 #include "chain/router.h"
 #include "core/dgram.h"
 #include "core/stream.h"
+#include "core/wire/dns.h"
 #include "handlers/conn.h"
 #include <stdlib.h>
 
@@ -213,6 +215,18 @@ static bool find_route(struct udp_flows *f, const struct target *to)
     return true;
 }
 
+/* Questions that wait for a way that is not to be had: who asked shall not wait. */
+static void tell_askers(struct flow *w)
+{
+    struct udp_flows *f = w->owner;
+    uint8_t answer[DNS_FAILURE_MAX_BYTES];
+    size_t n;
+    for (const struct parked *p = w->parked; p && !f->over; p = p->next)
+        if (target_is_dns(&p->to) &&
+            dns_format_failure(p->data, p->n, answer, sizeof answer, &n) == RC_OK)
+            f->cfg.on_reply(f->cfg.arg, &p->to, answer, n);
+}
+
 /* No node serves every destination: what waits goes by a flow per destination, if there are such.
  */
 static void go_apart(struct flow *w)
@@ -239,6 +253,7 @@ static void on_dialled(void *arg, struct dgram *d, const struct dial_result *res
         return;
     }
     if (res->rc != RC_OK) {
+        tell_askers(w);
         flow_free(w); /* what waits is dropped; a later datagram tries again */
         return;
     }

@@ -152,6 +152,9 @@ enum rc dns_format_query(const struct dns_query *q, void *buf, size_t cap, size_
 enum rc dns_format_answer(const void *query, const struct dns_msg *msg, enum dns_rcode rcode,
                           const struct addr *v, int n, uint32_t ttl_s, void *buf, size_t cap,
                           size_t *ret_n);
+/* SERVFAIL to any query, with an OPT record if it had one. RC_PROTO: it is no query. */
+enum { DNS_FAILURE_MAX_BYTES = DNS_HEAD_BYTES + DNS_NAME_WIRE_MAX + 4 + 11 };
+enum rc dns_format_failure(const void *query, size_t n, void *buf, size_t cap, size_t *ret_n);
 
 /* "SERVFAIL", "REFUSED" ...; "an error" for those without a name. */
 const char *dns_rcode_text(unsigned rcode);

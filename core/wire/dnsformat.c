@@ -134,3 +134,17 @@ enum rc dns_format_answer(const void *query, const struct dns_msg *msg, enum dns
     *ret_n = wr_used(&c);
     return RC_OK;
 }
+
+enum rc dns_format_failure(const void *query, size_t n, void *buf, size_t cap, size_t *ret_n)
+{
+    struct dns_msg m;
+    struct dns_edns edns;
+    enum rc rc = dns_parse_query(query, n, &m);
+    if (rc == RC_OK)
+        rc = dns_find_edns(query, n, &m, &edns);
+    if (rc == RC_OK)
+        rc = dns_format_answer(query, &m, DNS_SERVFAIL, NULL, 0, 0, buf, cap, ret_n);
+    if (rc == RC_OK)
+        *ret_n = dns_add_opt(buf, *ret_n, cap, &edns);
+    return rc;
+}

@@ -360,6 +360,39 @@ for f in "socks4://$SERVER:9004" "socks5://$SERVER:9005" "http://$SERVER:9006"; 
 	check "${f%%:*}: other UDP is refused" sh -c "! ip netns exec $C python3 $here/tests/tools/probe.py --seconds 1 udp $TARGET 5"
 	down "$pid_client"
 done
+# --- a chain that is down: who asked hears of it
+cgost far "$S" -L 'relay://:9098?bind=true'
+cgost client "$C" -L "udp://127.0.0.1:5301/$N:53" -L 'socks5://127.0.0.1:1080?udp=true' -F "relay://$SERVER:9098?interface=c0"
+wait_for "relay" 10 listens "$S" 9098
+wait_for "socks5" 10 listens "$C" 1080
+cat >asker.py <<'END'
+import os, socket, struct, sys, time
+c = socket.create_connection(("127.0.0.1", 1080))
+for ask in b"\5\1\0", b"\5\3\0\1\0\0\0\0\0\0":
+    c.sendall(ask)
+    told = c.recv(100)
+open("asker.ready", "w").close()
+while not os.path.exists("far.down"):
+    time.sleep(0.05)
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.settimeout(2)
+question = bytes.fromhex("12340100 00010000 00000000 03776562 04746573 74000001 0001")
+for _ in range(10):  # the first may be what finds out
+    u.sendto(b"\0\0\0\1" + socket.inet_aton(sys.argv[1]) + b"\0\x35" + question, ("127.0.0.1", struct.unpack(">H", told[8:10])[0]))
+    try:
+        sys.exit(u.recv(600)[10:14].hex() != "12348182")
+    except TimeoutError:
+        pass
+sys.exit("no answer")
+END
+inside "$C" python3 asker.py "$N" 2>asker.err &
+asker=$!
+wait_for "an association" 10 test -e asker.ready
+stop_pid "$pid_far"
+: >far.down
+wait "$asker" && ok "a chain that is down: the client of an association hears of it" || bad "the client of an association: $(tail -n 1 asker.err)"
+same "... and that of a forwarded port" SERVFAIL "$(inside "$C" dig +time=10 +tries=1 -p 5301 @127.0.0.1 web.test | sed -n 's/.*status: \([A-Z]*\),.*/\1/p')"
+down "$pid_client"
 same "no question left beside the chain" 0 "$(($(packets bare) + $(packets marked)))"
 inside "$C" nft delete table inet names
 finish

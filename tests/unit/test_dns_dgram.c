@@ -170,6 +170,53 @@ START_TEST(test_what_nobody_asked_for_is_dropped)
 }
 END_TEST
 
+static void answer_never(struct dns_asker *to, const uint8_t *q, size_t n)
+{
+    (void)to, (void)q, (void)n;
+}
+
+static void on_asked(struct timer *t)
+{
+    if (peer.asked_tcp > 0)
+        peer_hang_up(&peer);
+    else
+        (void)timer_start(t, 5);
+}
+
+/* Who asked hears of it, with his question, and only then that it is over. */
+START_TEST(test_what_is_open_at_the_end_is_a_failure)
+{
+    uint8_t q[512];
+    struct target nobody = {.name = ""};
+    struct dns_msg m;
+    struct dns_edns edns;
+    struct timer look;
+    start(PEER_SOCKS4, &connector_socks4, answer_never);
+    ck_assert_int_eq(dial_to(router, "192.0.2.53:53", true), RC_OK);
+    for (uint16_t i = 0; i < 3; i++) {
+        size_t n = query(q, (uint16_t)(0x1100 + i), DNS_AAAA, "a.test", i == 2 ? 1232 : 0);
+        ck_assert_int_eq(dgram_send(got.d, &nobody, q, n), RC_OK);
+    }
+    timer_init(loop, &look, on_asked);
+    ck_assert(timer_start(&look, 5));
+    hear(4);
+    ck_assert_int_eq(heard_dns.count, 3);
+    ck_assert_int_ne(heard_dns.rc, RC_OK);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(dns_parse(heard_dns.answer[i], heard_dns.n[i], &m), RC_OK);
+        ck_assert_uint_eq(m.id, 0x1100 + i);
+        ck_assert_uint_eq(m.flags & (DNS_QR | DNS_RCODE), DNS_QR | DNS_SERVFAIL);
+        ck_assert_str_eq(m.name, "a.test");
+        ck_assert_uint_eq(m.type, DNS_AAAA);
+        ck_assert_int_eq(dns_find_edns(heard_dns.answer[i], heard_dns.n[i], &m, &edns), RC_OK);
+        ck_assert_int_eq(edns.present, i == 2);
+    }
+    timer_stop(&look);
+    dgram_close(got.d);
+    stop();
+}
+END_TEST
+
 START_TEST(test_only_dns_and_only_who_may)
 {
     struct dial_req req = {.udp_only = true};
@@ -236,6 +283,7 @@ int main(void)
     tcase_add_test(tc, test_two_questions_on_one_flow);
     tcase_add_test(tc, test_long_answers_are_cut_for_who_takes_no_more);
     tcase_add_test(tc, test_what_nobody_asked_for_is_dropped);
+    tcase_add_test(tc, test_what_is_open_at_the_end_is_a_failure);
     tcase_add_test(tc, test_only_dns_and_only_who_may);
     tcase_add_test(tc, test_a_node_that_refuses_udp);
     tcase_add_test(tc, test_a_refusal_does_not_lose_the_question);
