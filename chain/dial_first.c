@@ -2,9 +2,10 @@
  * server, which is the first node that needs a connection, or the target itself. See dial.h.
  */
 #include "chain/dial.h"
-#include "chain/direct_udp.h"
+#include "chain/named_dgram.h"
 #include "core/dgram.h"
 #include "core/floor/tcp.h"
+#include "core/floor/udp.h"
 #include "core/stream.h"
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +76,7 @@ static void on_connected(void *arg, enum rc rc, struct hotfd *hot, const struct 
 }
 
 /* Datagrams leave from here: v are the addresses of a fixed target, n == 0: any destination. */
-static void make_direct_udp(struct dial *d, const struct addr *v, int n)
+static void make_udp(struct dial *d, const struct addr *v, int n)
 {
     struct router *r = d->router;
     struct resolver *resolver = dial_first_resolver(d);
@@ -86,14 +87,13 @@ static void make_direct_udp(struct dial *d, const struct addr *v, int n)
             best = v[i];
     best.port = d->req.target.addr.port;
     if (resolver != NULL)
-        d->dgram = direct_udp(&(struct direct_udp_cfg){.loop = r->loop,
-                                                       .so = dial_first_sockopts(d),
-                                                       .resolver = resolver,
-                                                       .v4_only = d->req.v4_only,
-                                                       .v6_only = d->req.v6_only,
-                                                       .prefer_ipv6 = r->prefer_ipv6,
-                                                       .fixed = n > 0 ? &d->req.target : NULL,
-                                                       .fixed_addr = n > 0 ? &best : NULL});
+        d->dgram = named_dgram(udp_dgram(r->loop, dial_first_sockopts(d)),
+                               &(struct named_dgram_cfg){.resolver = resolver,
+                                                         .v4_only = d->req.v4_only,
+                                                         .v6_only = d->req.v6_only,
+                                                         .prefer_ipv6 = r->prefer_ipv6,
+                                                         .fixed = n > 0 ? &d->req.target : NULL,
+                                                         .fixed_addr = n > 0 ? &best : NULL});
     if (d->dgram == NULL) {
         dial_fail(d, RC_NOMEM, NULL);
         return;
@@ -109,7 +109,7 @@ static void have_addrs(struct dial *d, const struct addr *v, int n, bool last)
     bool direct = dial_is_direct(d);
     if (direct && dial_wants_dgram(d)) {
         resolve_cancel(&d->resolve);
-        make_direct_udp(d, v, n);
+        make_udp(d, v, n);
         return;
     }
     if (d->race == NULL) {
@@ -180,7 +180,7 @@ void dial_connect_first(struct dial *d)
         return;
     }
     if (dial_is_direct(d) && dial_is_anywhere(d)) {
-        make_direct_udp(d, NULL, 0);
+        make_udp(d, NULL, 0);
         return;
     }
     struct addr a = t->addr;

@@ -1,7 +1,6 @@
-/* chain/direct_udp.c - see the header. */
-#include "chain/direct_udp.h"
+/* chain/named_dgram.c - see the header. */
+#include "chain/named_dgram.h"
 #include "chain/resolver.h"
-#include "core/floor/udp.h"
 #include "core/stream.h"
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,7 @@ struct held {
 /* A name under way and the datagrams that wait for it. */
 struct waiting {
     struct resolve resolve;
-    struct direct *owner;
+    struct named *owner;
     struct waiting *next;
     struct target to;
     struct addr best;
@@ -26,9 +25,9 @@ struct waiting {
     struct deferred deferred;
 };
 
-struct direct {
+struct named {
     struct dgram dgram;
-    struct dgram *udp;
+    struct dgram *below;
     struct resolver *resolver;
     bool v4_only, v6_only, prefer_ipv6;
     bool fixed;
@@ -39,23 +38,23 @@ struct direct {
     size_t held_bytes;
 };
 
-static void on_udp(struct dgram *udp, unsigned ready, void *arg)
+static void on_below(struct dgram *below, unsigned ready, void *arg)
 {
-    struct direct *d = arg;
+    struct named *d = arg;
     (void)ready;
-    /* One look is enough: what is still wanted is asked for again by direct_ready(). */
-    dgram_want(udp, 0, NULL, NULL);
+    /* One look is enough: what is still wanted is asked for again by named_ready(). */
+    dgram_want(below, 0, NULL, NULL);
     dgram_wake(&d->dgram);
 }
 
-static enum rc sent(struct direct *d, enum rc rc)
+static enum rc sent(struct named *d, enum rc rc)
 {
     if (rc == RC_OK || rc == RC_AGAIN)
         return rc;
-    return diag_set(&d->dgram.diag, rc, "%s", d->udp->diag.text);
+    return diag_set(&d->dgram.diag, rc, "%s", d->below->diag.text);
 }
 
-static bool better(const struct direct *d, const struct addr *a, const struct addr *than)
+static bool better(const struct named *d, const struct addr *a, const struct addr *than)
 {
     if ((d->v4_only && a->family != AF_INET) || (d->v6_only && a->family != AF_INET6))
         return false;
@@ -67,7 +66,7 @@ static bool better(const struct direct *d, const struct addr *a, const struct ad
 
 static void end_waiting(struct waiting *w)
 {
-    struct direct *d = w->owner;
+    struct named *d = w->owner;
     struct waiting **at = &d->names;
     while (*at != w)
         at = &(*at)->next;
@@ -86,7 +85,7 @@ static void end_waiting(struct waiting *w)
 static void on_resolved(struct resolve *q, enum rc rc, const struct addr *v, int n, bool last)
 {
     struct waiting *w = (struct waiting *)((char *)q - offsetof(struct waiting, resolve));
-    struct direct *d = w->owner;
+    struct named *d = w->owner;
     (void)rc;
     for (int i = 0; i < n; i++)
         if (better(d, &v[i], &w->best))
@@ -97,12 +96,12 @@ static void on_resolved(struct resolve *q, enum rc rc, const struct addr *v, int
     struct target t;
     target_from_addr(&t, &w->best);
     for (struct held *h = w->first; h != NULL; h = h->next)
-        if (w->best.family == 0 || dgram_send(d->udp, &t, h->data, h->n) != RC_OK)
+        if (w->best.family == 0 || dgram_send(d->below, &t, h->data, h->n) != RC_OK)
             d->dgram.dropped++;
     end_waiting(w);
 }
 
-static enum rc hold(struct direct *d, const struct target *to, const void *data, size_t n)
+static enum rc hold(struct named *d, const struct target *to, const void *data, size_t n)
 {
     struct waiting *w = d->names;
     while (w != NULL && !target_equal(&w->to, to))
@@ -142,7 +141,7 @@ static enum rc hold(struct direct *d, const struct target *to, const void *data,
 }
 
 /* Where a message to `to` goes; RC_AGAIN: the name is not known yet. */
-static enum rc way_to(struct direct *d, const struct target *to, struct target *ret_t)
+static enum rc way_to(struct named *d, const struct target *to, struct target *ret_t)
 {
     struct addr best = {.family = 0};
     if (d->fixed) {
@@ -163,22 +162,22 @@ static enum rc way_to(struct direct *d, const struct target *to, struct target *
     return RC_OK;
 }
 
-static enum rc direct_send(struct dgram *dgram, const struct target *to, const void *data, size_t n)
+static enum rc named_send(struct dgram *dgram, const struct target *to, const void *data, size_t n)
 {
-    struct direct *d = (struct direct *)dgram;
+    struct named *d = (struct named *)dgram;
     struct target t;
     if (way_to(d, to, &t) != RC_OK)
         return hold(d, to, data, n);
-    return sent(d, dgram_send(d->udp, &t, data, n));
+    return sent(d, dgram_send(d->below, &t, data, n));
 }
 
-static enum rc direct_send_burst(struct dgram *dgram, const struct target *to, const void *data,
-                                 size_t n, size_t segment)
+static enum rc named_send_burst(struct dgram *dgram, const struct target *to, const void *data,
+                                size_t n, size_t segment)
 {
-    struct direct *d = (struct direct *)dgram;
+    struct named *d = (struct named *)dgram;
     struct target t;
     if (way_to(d, to, &t) == RC_OK)
-        return sent(d, dgram_send_burst(d->udp, &t, data, n, segment));
+        return sent(d, dgram_send_burst(d->below, &t, data, n, segment));
     enum rc rc = RC_OK;
     for (size_t at = 0; at < n; at += segment) {
         size_t one = n - at < segment ? n - at : segment;
@@ -191,10 +190,10 @@ static enum rc direct_send_burst(struct dgram *dgram, const struct target *to, c
 }
 
 /* What came from below: RC_OK to hand it up, RC_AGAIN: not for us, look for the next. */
-static enum rc received(struct direct *d, enum rc rc, struct target *from)
+static enum rc received(struct named *d, enum rc rc, struct target *from)
 {
     if (rc != RC_OK)
-        return diag_set(&d->dgram.diag, rc, "%s", d->udp->diag.text);
+        return diag_set(&d->dgram.diag, rc, "%s", d->below->diag.text);
     if (!d->fixed)
         return RC_OK;
     if (!addr_equal(&from->addr, &d->addr)) {
@@ -206,12 +205,12 @@ static enum rc received(struct direct *d, enum rc rc, struct target *from)
     return RC_OK;
 }
 
-static enum rc direct_recv(struct dgram *dgram, void *buf, size_t cap, size_t *ret_n,
-                           struct target *ret_from)
+static enum rc named_recv(struct dgram *dgram, void *buf, size_t cap, size_t *ret_n,
+                          struct target *ret_from)
 {
-    struct direct *d = (struct direct *)dgram;
+    struct named *d = (struct named *)dgram;
     for (;;) {
-        enum rc rc = dgram_recv(d->udp, buf, cap, ret_n, ret_from);
+        enum rc rc = dgram_recv(d->below, buf, cap, ret_n, ret_from);
         if (rc == RC_AGAIN)
             return rc;
         rc = received(d, rc, ret_from);
@@ -220,12 +219,12 @@ static enum rc direct_recv(struct dgram *dgram, void *buf, size_t cap, size_t *r
     }
 }
 
-static enum rc direct_recv_burst(struct dgram *dgram, void *buf, size_t cap, size_t *ret_n,
-                                 size_t *ret_segment, struct target *ret_from)
+static enum rc named_recv_burst(struct dgram *dgram, void *buf, size_t cap, size_t *ret_n,
+                                size_t *ret_segment, struct target *ret_from)
 {
-    struct direct *d = (struct direct *)dgram;
+    struct named *d = (struct named *)dgram;
     for (;;) {
-        enum rc rc = dgram_recv_burst(d->udp, buf, cap, ret_n, ret_segment, ret_from);
+        enum rc rc = dgram_recv_burst(d->below, buf, cap, ret_n, ret_segment, ret_from);
         if (rc == RC_AGAIN)
             return rc;
         rc = received(d, rc, ret_from);
@@ -234,62 +233,61 @@ static enum rc direct_recv_burst(struct dgram *dgram, void *buf, size_t cap, siz
     }
 }
 
-static enum rc direct_trouble(struct dgram *dgram, struct target *ret_about, enum rc *ret_why)
+static enum rc named_trouble(struct dgram *dgram, struct target *ret_about, enum rc *ret_why)
 {
-    return dgram_trouble(((struct direct *)dgram)->udp, ret_about, ret_why);
+    return dgram_trouble(((struct named *)dgram)->below, ret_about, ret_why);
 }
 
-static unsigned direct_ready(struct dgram *dgram, unsigned wish)
+static unsigned named_ready(struct dgram *dgram, unsigned wish)
 {
-    struct direct *d = (struct direct *)dgram;
+    struct named *d = (struct named *)dgram;
     unsigned ready = wish & STREAM_OPEN;
     unsigned below = wish & (STREAM_IN | STREAM_OUT);
-    if (d->udp->diag.rc != RC_OK)
+    if (d->below->diag.rc != RC_OK)
         return wish;
     if (below == 0)
         return ready;
-    ready |= d->udp->type->ready(d->udp, below) & below;
+    ready |= d->below->type->ready(d->below, below) & below;
     if ((ready & below) == 0)
-        dgram_want(d->udp, below, on_udp, d);
+        dgram_want(d->below, below, on_below, d);
     return ready;
 }
 
-static enum rc direct_local(struct dgram *dgram, struct addr *ret_addr)
+static enum rc named_local(struct dgram *dgram, struct addr *ret_addr)
 {
-    return dgram_local(((struct direct *)dgram)->udp, ret_addr);
+    return dgram_local(((struct named *)dgram)->below, ret_addr);
 }
 
-static void direct_destroy(struct dgram *dgram)
+static void named_destroy(struct dgram *dgram)
 {
-    struct direct *d = (struct direct *)dgram;
+    struct named *d = (struct named *)dgram;
     while (d->names != NULL)
         end_waiting(d->names);
-    dgram_close(d->udp);
+    dgram_close(d->below);
     resolver_unref(d->resolver);
 }
 
-static const struct dgram_type direct_type = {
-    .name = "udp",
-    .send = direct_send,
-    .recv = direct_recv,
-    .ready = direct_ready,
-    .local = direct_local,
-    .destroy = direct_destroy,
-    .send_burst = direct_send_burst,
-    .recv_burst = direct_recv_burst,
-    .trouble = direct_trouble,
+static const struct dgram_type named_type = {
+    .name = "named",
+    .send = named_send,
+    .recv = named_recv,
+    .ready = named_ready,
+    .local = named_local,
+    .destroy = named_destroy,
+    .send_burst = named_send_burst,
+    .recv_burst = named_recv_burst,
+    .trouble = named_trouble,
 };
 
-struct dgram *direct_udp(const struct direct_udp_cfg *cfg)
+struct dgram *named_dgram(struct dgram *below, const struct named_dgram_cfg *cfg)
 {
-    struct direct *d = calloc(1, sizeof(*d));
-    struct dgram *udp = d != NULL ? udp_dgram(cfg->loop, cfg->so) : NULL;
-    if (udp == NULL) {
-        free(d);
+    struct named *d = below != NULL ? calloc(1, sizeof(*d)) : NULL;
+    if (d == NULL) {
+        dgram_close(below);
         return NULL;
     }
-    dgram_init(&d->dgram, &direct_type, cfg->loop, cfg->fixed != NULL ? DGRAM_FIXED : DGRAM_NAMES);
-    d->udp = udp;
+    dgram_init(&d->dgram, &named_type, below->loop, cfg->fixed != NULL ? DGRAM_FIXED : DGRAM_NAMES);
+    d->below = below;
     d->resolver = resolver_ref(cfg->resolver);
     d->v4_only = cfg->v4_only;
     d->v6_only = cfg->v6_only;
