@@ -13,6 +13,7 @@
 #include "chain/dial.h"
 #include "chain/dns_dgram.h"
 #include "chain/hash.h"
+#include "chain/named_dgram.h"
 #include "chain/one_dgram.h"
 #include "core/dgram.h"
 #include "core/stream.h"
@@ -65,12 +66,36 @@ static enum rc keep_to_target(struct dial *d)
     return d->dgram != NULL ? dgram_open(d->dgram) : RC_NOMEM;
 }
 
+/* A flow through the chain that goes anywhere: the service's own hosts and nameservers come before
+ * those of the far end, as for a target (what leaves directly knows them already). */
+static enum rc resolve_here(struct dial *d)
+{
+    struct router *r = d->router;
+    if (dial_is_direct(d) || !dial_is_anywhere(d) || d->req.by_name ||
+        (r->hosts == NULL && r->nameservers == NULL))
+        return RC_OK;
+    struct resolver *resolver = router_resolver(r);
+    struct dgram *below = d->dgram;
+    d->dgram = NULL;
+    if (resolver == NULL) {
+        dgram_close(below);
+        return RC_NOMEM;
+    }
+    d->dgram = named_dgram(below, &(struct named_dgram_cfg){.resolver = resolver,
+                                                            .v4_only = d->req.v4_only,
+                                                            .v6_only = d->req.v6_only,
+                                                            .prefer_ipv6 = r->prefer_ipv6});
+    return d->dgram != NULL ? dgram_open(d->dgram) : RC_NOMEM;
+}
+
 void dial_finish(struct dial *d, enum rc rc)
 {
     if (rc == RC_OK && d->dns_tcp)
         rc = wrap_stream(d);
     if (rc == RC_OK && d->dgram != NULL)
         rc = keep_to_target(d);
+    if (rc == RC_OK && d->dgram != NULL)
+        rc = resolve_here(d);
     struct dial_result res = {.rc = rc, .direct = d->route.n == 0, .dns_tcp = d->dns_tcp};
     struct loop *loop = d->router->loop; /* the router may go in done() */
     struct stream *s = NULL;

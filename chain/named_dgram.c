@@ -144,6 +144,11 @@ static enum rc hold(struct named *d, const struct target *to, const void *data, 
 static enum rc way_to(struct named *d, const struct target *to, struct target *ret_t)
 {
     struct addr best = {.family = 0};
+    if ((d->below->flags & DGRAM_NAMES) != 0 && target_is_name(to) && !d->fixed &&
+        !resolver_claims(d->resolver, to->name)) {
+        *ret_t = *to;
+        return RC_OK;
+    }
     if (d->fixed) {
         best = d->addr;
     } else if (!target_is_name(to)) {
@@ -288,6 +293,7 @@ struct dgram *named_dgram(struct dgram *below, const struct named_dgram_cfg *cfg
     }
     dgram_init(&d->dgram, &named_type, below->loop, cfg->fixed != NULL ? DGRAM_FIXED : DGRAM_NAMES);
     d->below = below;
+    dgram_want(below, 0, NULL, NULL);
     d->resolver = resolver_ref(cfg->resolver);
     d->v4_only = cfg->v4_only;
     d->v6_only = cfg->v6_only;

@@ -2,6 +2,7 @@
  * what is said of a route beforehand; a node that only knows the standard association.
  */
 #include "chain/dial.h"
+#include "chain/hosts_table.h"
 #include "core/floor/udp.h"
 #include "dialworld.h"
 
@@ -246,6 +247,44 @@ START_TEST(test_one_hop_of_each_kind)
         chain_unref(c);
         unserve(&proxy);
     }
+    dgram_close(echo.d);
+    world_stop();
+}
+END_TEST
+
+/* As for TCP: what the service's hosts say counts, whatever the far end would; other names are the
+ * far end's. */
+START_TEST(test_names_of_the_service_go_by_their_addresses)
+{
+    struct udp_echo echo;
+    struct server proxy;
+    struct addr here = loopback(AF_INET, 0);
+    char mapped[64], other[64];
+    world_start();
+    udp_serve(&echo);
+    snprintf(mapped, sizeof mapped, "only-here.test:%u", echo.port);
+    snprintf(other, sizeof other, "localhost:%u", echo.port);
+    struct hosts_table *hosts = hosts_table_new("");
+    ck_assert_int_eq(hosts_table_add(hosts, "only-here.test", &here), RC_OK);
+    for (int i = 0; i < ENDS; i++) {
+        serve(&proxy, ends[i].handler);
+        struct chain *c = chain_new("out");
+        add_node(add_hop(c, "hop-0"), "node-0", "127.0.0.1", proxy.port, &dialer_tcp,
+                 ends[i].connector, NULL);
+        struct router *r = router_new(&(struct router_cfg){.loop = loop,
+                                                           .service = "service-0",
+                                                           .chain = c,
+                                                           .dial_timeout_ms = 2000,
+                                                           .hosts = hosts});
+        ck_assert_int_eq(dial_to(r, NULL, true), RC_OK);
+        echo_dgrams(mapped);
+        ck_assert_int_eq(dial_to(r, NULL, true), RC_OK);
+        echo_dgrams(other);
+        router_free(r);
+        chain_unref(c);
+        unserve(&proxy);
+    }
+    hosts_table_unref(hosts);
     dgram_close(echo.d);
     world_stop();
 }
@@ -619,6 +658,7 @@ int main(void)
     tcase_add_test(tc, test_a_name_that_does_not_resolve_is_dropped);
     tcase_add_test(tc, test_empty_datagrams_for_a_name_are_capped_too);
     tcase_add_test(tc, test_one_hop_of_each_kind);
+    tcase_add_test(tc, test_names_of_the_service_go_by_their_addresses);
     tcase_add_test(tc, test_two_hops);
     tcase_add_test(tc, test_a_stranger_over_an_association_is_not_heard);
     tcase_add_test(tc, test_socks5_association);
