@@ -1,4 +1,5 @@
 /* listeners/tungo/counters.c - what the device has seen, for the log. See inside.h. */
+#include "listeners/tungo/echo.h"
 #include "listeners/tungo/inside.h"
 #include "listeners/tungo/netstack.h"
 #include "listeners/tungo/udp.h"
@@ -67,5 +68,8 @@ const char *counters_format(const struct tungo *t, char *buf, size_t cap)
         udp.sources, udp.associations, udp.up, udp.down, udp.dropped_up, udp.dropped_down);
     put(&l, "; ICMP: echoes %" PRIu64 ", errors %" PRIu64 ", held back %" PRIu64, t->icmp.echoes,
         t->icmp.errors, t->icmp.limited);
+    if (t->echo)
+        put(&l, ", pings sent on %u, gone for others %" PRIu64, echo_sessions(t->echo),
+            echo_evicted(t->echo));
     return buf;
 }

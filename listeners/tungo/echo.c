@@ -3,6 +3,7 @@
 #include "core/list.h"
 #include "core/loop.h"
 #include "core/os.h"
+#include "core/shares.h"
 #include "core/wire/ip.h"
 #include "listeners/tungo/gate.h"
 #include "listeners/tungo/icmp.h"
@@ -29,6 +30,7 @@ struct session {
     struct deferred deferred;
     struct echo *owner;
     struct list used;
+    struct share share;
     struct addr client; /* port: the client's identifier */
     struct addr local;  /* port: the one that the kernel puts in place */
     uint64_t used_ms;
@@ -41,7 +43,9 @@ struct echo {
     struct packet_out out;
     struct icmp *icmp;
     struct list sessions; /* least recently used first */
+    struct shares shares; /* whose they are */
     unsigned n;
+    uint64_t evicted;
     struct timer sweep;
     uint8_t *buf; /* one answer behind room for its IP header */
 };
@@ -55,6 +59,7 @@ static void end(struct session *s)
     os_close(fd);
     job_cancel(&s->again);
     list_remove(&s->used);
+    shares_remove(&e->shares, &s->share);
     e->n--;
     loop_free_later(e->loop, &s->deferred, free, s);
 }
@@ -66,6 +71,7 @@ static void used(struct session *s)
     s->used_ms = loop_now_ms(e->loop);
     list_remove(&s->used);
     list_append(&e->sessions, &s->used);
+    shares_used(&e->shares, &s->share, NULL);
 }
 
 static void on_sweep(struct timer *timer)
@@ -302,19 +308,25 @@ static enum rc make(struct echo *e, const struct addr *client, const struct addr
     if (!e->buf)
         e->buf = malloc(IP6_HEADER_BYTES + PACKET_BYTES_MAX);
     enum rc rc = s && e->buf ? open_socket(so, to, &fd, diag) : RC_NOMEM;
+    if (rc == RC_OK && !shares_add(&e->shares, &s->share, client, 1))
+        rc = RC_NOMEM;
     if (rc == RC_OK)
         rc = hotfd_add(e->loop, &s->hot, fd, on_hot);
     if (rc != RC_OK) {
+        if (s)
+            shares_remove(&e->shares, &s->share);
         os_close(fd);
         free(s);
         return rc;
     }
-    if (e->n == ECHO_SESSIONS_MAX)
-        end(LIST_OWNER(e->sessions.next, struct session, used));
     s->owner = e;
     s->client = *client;
     job_init(&s->again, on_again);
     (void)os_local_addr(fd, &s->local); /* without: only a loop is not seen at once */
+    if (e->n == ECHO_SESSIONS_MAX) {    /* not the new one: it is nobody's oldest */
+        end(LIST_OWNER(shares_oldest(&e->shares), struct session, share));
+        e->evicted++;
+    }
     list_append(&e->sessions, &s->used);
     e->n++;
     if (!timer_is_running(&e->sweep))
@@ -391,6 +403,7 @@ struct echo *echo_new(struct loop *loop, struct tungo *t, struct icmp *icmp)
     e->icmp = icmp;
     packet_out_init(&e->out, t);
     list_init(&e->sessions);
+    shares_init(&e->shares);
     timer_init(loop, &e->sweep, on_sweep);
     return e;
 }
@@ -409,4 +422,9 @@ void echo_free(struct echo *e)
 unsigned echo_sessions(const struct echo *e)
 {
     return e->n;
+}
+
+uint64_t echo_evicted(const struct echo *e)
+{
+    return e->evicted;
 }

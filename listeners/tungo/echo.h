@@ -6,8 +6,9 @@
  *   (client, identifier) -> one socket; the kernel puts an identifier of its own in place
  *
  * Owner: the listener. The handler says which destinations are reached directly (struct
- * tungo_events, on_echo). At most 256 sockets, least recently used first; each ends after 15 s of
- * silence. RFC 792, 4443; icmp(7) "ping_group_range".
+ * tungo_events, on_echo). At most 256 sockets; then the client that has most of them
+ * (core/shares.h) loses the one it did not use for longest. Each ends after 15 s of silence. RFC
+ * 792, 4443; icmp(7) "ping_group_range".
  */
 #ifndef LISTENERS_TUNGO_ECHO_H
 #define LISTENERS_TUNGO_ECHO_H
@@ -34,5 +35,6 @@ void echo_free(struct echo *e);                                               /*
 enum rc echo_forward(struct echo *e, const struct packet *p, const struct sockopts *so,
                      struct diag *diag);
 unsigned echo_sessions(const struct echo *e);
+uint64_t echo_evicted(const struct echo *e); /* sessions that ended for others */
 
 #endif
