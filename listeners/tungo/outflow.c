@@ -82,12 +82,12 @@ static bool has_holes_to_send(const struct outflow *o)
 }
 
 /* As much of [seq, seq + len) as lwIP has, over the borders of its segments. */
-static uint32_t resend_all(struct tungo_flow *f, uint32_t seq, uint32_t len)
+static uint32_t resend_all(struct tungo_flow *f, struct resend_at *at, uint32_t seq, uint32_t len)
 {
     uint32_t done = 0, n;
 
     do {
-        n = resend(f, seq + done, len - done);
+        n = resend(f, at, seq + done, len - done);
         done += n;
     } while (n && done < len);
     return done;
@@ -97,10 +97,11 @@ static void send_again(struct outflow *o, uint64_t now_us)
 {
     struct tungo_flow *f = o->flow;
     struct outflows *w = &f->ns->outflows;
+    struct resend_at at = {NULL};
     uint32_t seq, len;
 
     while (has_holes_to_send(o) && recovery_next(&o->recovery, f->raised_mss, &seq, &len)) {
-        len = resend_all(f, seq, len);
+        len = resend_all(f, &at, seq, len);
         recovery_resent(&o->recovery, seq, len, now_us);
         w->stats.resends++;
         w->stats.resent_bytes += len;

@@ -13,12 +13,16 @@ static uint32_t seq_of(const struct tcp_seg *s)
     return lwip_ntohl(s->tcphdr->seqno);
 }
 
-static const struct tcp_seg *segment_with(const struct tcp_pcb *pcb, uint32_t seq)
+static const struct tcp_seg *segment_with(const struct tcp_pcb *pcb, struct resend_at *at,
+                                          uint32_t seq)
 {
-    const struct tcp_seg *s = pcb->unacked;
+    const struct tcp_seg *s = at->segment;
 
+    if (!s || !seq_le(seq_of(s), seq))
+        s = pcb->unacked;
     while (s && seq_le(seq_of(s) + TCP_TCPLEN(s), seq))
         s = s->next;
+    at->segment = s;
     return s && seq_le(seq_of(s), seq) ? s : NULL;
 }
 
@@ -78,11 +82,11 @@ static size_t put_headers(struct tungo_flow *f, uint8_t *ip, uint32_t seq, uint8
     return l4;
 }
 
-uint32_t resend(struct tungo_flow *f, uint32_t seq, uint32_t len)
+uint32_t resend(struct tungo_flow *f, struct resend_at *at, uint32_t seq, uint32_t len)
 {
     static struct iovec v[TUN_IOV_MAX];
     uint8_t head[IP6_HEADER_BYTES + TCP_HEADER_BYTES], flags = TCPFLAG_ACK | TCPFLAG_PSH;
-    const struct tcp_seg *s = segment_with(f->pcb, seq);
+    const struct tcp_seg *s = segment_with(f->pcb, at, seq);
     uint32_t bytes = 0;
 
     if (!s)
