@@ -1,5 +1,6 @@
 /* listeners/tungo/fragment.c - see fragment.h. */
 #include "listeners/tungo/fragment.h"
+#include "core/shares.h"
 #include <stdlib.h>
 
 enum {
@@ -16,6 +17,7 @@ struct key {
 };
 
 struct datagram {
+    struct share share;
     struct key key;
     uint64_t due_ms;
     bool dead;    /* overlapping or malformed: swallows its fragments until it is due */
@@ -33,7 +35,8 @@ struct datagram {
 struct reassembly {
     struct datagram *waiting[FRAGMENT_DATAGRAMS]; /* oldest first */
     size_t count;
-    uint8_t *done; /* what was handed out last */
+    struct shares shares; /* whose they are */
+    uint8_t *done;        /* what was handed out last */
     uint64_t dropped;
 };
 
@@ -49,7 +52,11 @@ struct piece {
 
 struct reassembly *reassembly_new(void)
 {
-    return calloc(1, sizeof(struct reassembly));
+    struct reassembly *r = calloc(1, sizeof *r);
+
+    if (r)
+        shares_init(&r->shares);
+    return r;
 }
 
 static void datagram_free(struct datagram *d)
@@ -60,24 +67,27 @@ static void datagram_free(struct datagram *d)
 
 static void take_out(struct reassembly *r, size_t i)
 {
+    shares_remove(&r->shares, &r->waiting[i]->share);
     r->count--;
     memmove(&r->waiting[i], &r->waiting[i + 1], (r->count - i) * sizeof(r->waiting[0]));
 }
 
 static void give_up(struct reassembly *r, size_t i)
 {
-    if (!r->waiting[i]->dead) /* else it was counted then */
+    struct datagram *d = r->waiting[i];
+
+    if (!d->dead) /* else it was counted then */
         r->dropped++;
-    datagram_free(r->waiting[i]);
     take_out(r, i);
+    datagram_free(d);
 }
 
 void reassembly_free(struct reassembly *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->count; i++)
-        datagram_free(r->waiting[i]);
+    while (r->count > 0)
+        give_up(r, 0);
     free(r->done);
     free(r);
 }
@@ -166,18 +176,16 @@ static size_t find(const struct reassembly *r, const struct key *key)
 
 static void make_room(struct reassembly *r, const struct key *key)
 {
-    size_t same = 0, oldest = r->count;
+    const struct share *most = shares_oldest(&r->shares);
+    bool own = shares_of(&r->shares, &key->src) >= FRAGMENT_PER_SOURCE;
 
-    for (size_t i = r->count; i-- > 0;) {
-        if (addr_equal(&r->waiting[i]->key.src, &key->src)) {
-            same++;
-            oldest = i;
+    for (size_t i = 0; i < r->count && (own || r->count == FRAGMENT_DATAGRAMS); i++) {
+        const struct share *x = &r->waiting[i]->share;
+        if (own ? share_is_of(x, &key->src) : x == most) {
+            give_up(r, i);
+            return;
         }
     }
-    if (same >= FRAGMENT_PER_SOURCE)
-        give_up(r, oldest);
-    else if (r->count == FRAGMENT_DATAGRAMS)
-        give_up(r, 0);
 }
 
 static struct datagram *begin(struct reassembly *r, const struct key *key, uint64_t now_ms)
@@ -187,6 +195,10 @@ static struct datagram *begin(struct reassembly *r, const struct key *key, uint6
     if (!d)
         return NULL;
     make_room(r, key);
+    if (!shares_add(&r->shares, &d->share, &key->src, 1)) {
+        free(d);
+        return NULL;
+    }
     d->key = *key;
     d->due_ms = now_ms + FRAGMENT_WAIT_MS;
     r->waiting[r->count++] = d;
@@ -303,8 +315,8 @@ static void finish(struct reassembly *r, size_t i, uint8_t **ret_ip, size_t *ret
     write_header(d, *ret_ip);
     r->done = d->buf;
     d->buf = NULL;
-    datagram_free(d);
     take_out(r, i);
+    datagram_free(d);
 }
 
 static enum reassembly_result drop(struct reassembly *r)

@@ -18,7 +18,8 @@
  * 66 KB, only while fragments wait. */
 enum {
     FRAGMENT_DATAGRAMS = 64,
-    FRAGMENT_PER_SOURCE = 16, /* of them, with the same source address; the oldest goes */
+    FRAGMENT_PER_SOURCE = 16, /* of them, of one client (core/shares.h); its oldest goes; when all
+                                 are used: the oldest of the one that has most */
     FRAGMENT_WAIT_MS = 30000,
     FRAGMENT_HEADER_MAX = 128 /* IP header with what stands before the fragment header */
 };

@@ -172,6 +172,9 @@ START_TEST(test_lies_about_length_and_end_are_dropped)
 }
 END_TEST
 
+/* The last byte of a client's IPv4 address, and of its IPv6 net. */
+enum { AT_CLIENT = IP4_AT_SRC + 3 };
+
 START_TEST(test_floods_meet_the_caps)
 {
     for (uint32_t id = 0; id < 100; id++) {
@@ -181,8 +184,8 @@ START_TEST(test_floods_meet_the_caps)
     ck_assert_uint_eq(reassembly_waiting(r), FRAGMENT_PER_SOURCE);
     for (unsigned source = 0; source < 200; source++) {
         cut(_i, 4000, 1500, 1);
-        pieces[1].data[_i ? IP6_AT_SRC + 15 : IP4_AT_SRC + 3] = (uint8_t)source;
-        pieces[1].data[_i ? IP6_AT_SRC + 14 : IP4_AT_SRC + 2] = 77;
+        pieces[1].data[AT_CLIENT] = (uint8_t)source;
+        pieces[1].data[AT_CLIENT - 1] = 77;
         ck_assert_int_eq(add(&pieces[1], 6), REASSEMBLY_HELD);
     }
     ck_assert_uint_eq(reassembly_waiting(r), FRAGMENT_DATAGRAMS);
@@ -190,6 +193,26 @@ START_TEST(test_floods_meet_the_caps)
     ck_assert_uint_eq(reassembly_expire(r, 10), 6 + FRAGMENT_WAIT_MS);
     ck_assert_uint_eq(reassembly_expire(r, 6 + FRAGMENT_WAIT_MS), 0);
     ck_assert_uint_eq(reassembly_waiting(r), 0);
+}
+END_TEST
+
+/* Five clients fill all places, of IPv6 with ever new addresses: a sixth one's datagram is put
+ * together all the same. */
+START_TEST(test_floods_leave_a_place_for_others)
+{
+    cut(_i, 2000, 1500, 1);
+    ck_assert_int_eq(add(&pieces[0], 5), REASSEMBLY_HELD);
+    for (uint32_t id = 0; id < 1000; id++) {
+        cut(_i, 4000, 1500, id);
+        if (_i)
+            packet_wr16(pieces[1].data + IP6_AT_SRC + 14, id);
+        pieces[1].data[AT_CLIENT] = (uint8_t)(100 + id % 5);
+        ck_assert_int_eq(add(&pieces[1], 6), REASSEMBLY_HELD);
+    }
+    ck_assert_uint_eq(reassembly_waiting(r), FRAGMENT_DATAGRAMS);
+    cut(_i, 2000, 1500, 1);
+    ck_assert_int_eq(add(&pieces[1], 7), REASSEMBLY_DONE);
+    check_whole(_i, 2000);
 }
 END_TEST
 
@@ -263,6 +286,7 @@ int main(void)
     tcase_add_loop_test(t, test_overlap_loses_the_whole_datagram, 0, 2);
     tcase_add_loop_test(t, test_lies_about_length_and_end_are_dropped, 0, 2);
     tcase_add_loop_test(t, test_floods_meet_the_caps, 0, 2);
+    tcase_add_loop_test(t, test_floods_leave_a_place_for_others, 0, 2);
     tcase_add_test(t, test_atomic_fragment_stands_for_itself);
     tcase_add_test(t, test_extension_header_before_the_fragment_header);
     tcase_add_test(t, test_what_was_put_together_may_be_given_again);
