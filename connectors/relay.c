@@ -328,15 +328,7 @@ static enum rc init(struct connector *c, const struct connector_setup *setup, st
         return diag_set(diag, RC_NOMEM, "node %s: no memory", setup->node_name);
     n->refs = 1;
     n->loop = setup->loop;
-    n->has_auth = setup->user != NULL || setup->password != NULL;
-    n->user = strdup(setup->user != NULL ? setup->user : "");
-    n->password = strdup(setup->password != NULL ? setup->password : "");
-    if (n->user == NULL || n->password == NULL)
-        return diag_set(diag, RC_NOMEM, "node %s: no memory", setup->node_name);
-    if (strlen(n->user) > 255 || strlen(n->password) > 255)
-        return diag_set(diag, RC_INVALID, "node %s: user or password is over 255 bytes",
-                        setup->node_name);
-    return RC_OK;
+    return credentials_init(&n->auth, setup, diag);
 }
 
 static enum rc push_connect(struct connector *c, struct stream *s, const struct target *t, bool udp)

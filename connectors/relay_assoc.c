@@ -29,10 +29,7 @@ void relay_node_unref(struct relay_node *n)
 {
     if (n == NULL || --n->refs > 0)
         return;
-    if (n->password != NULL)
-        secret_wipe(n->password, strlen(n->password));
-    free(n->user);
-    free(n->password);
+    credentials_done(&n->auth);
     free(n);
 }
 
@@ -48,9 +45,9 @@ enum rc relay_node_request(const struct relay_node *n, enum relay_cmd cmd, bool 
     size_t len;
     struct relay_request req = {.cmd = (uint8_t)cmd,
                                 .udp = udp,
-                                .has_auth = n->has_auth,
-                                .user = slice_of(n->user),
-                                .pass = slice_of(n->password),
+                                .has_auth = n->auth.given,
+                                .user = slice_of(n->auth.user),
+                                .pass = slice_of(n->auth.password),
                                 .has_addr = true,
                                 .target = *t};
     enum rc rc = relay_format_request(&req, buf, sizeof(buf), &len);

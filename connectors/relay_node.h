@@ -4,6 +4,7 @@
 #ifndef CONNECTORS_RELAY_NODE_H
 #define CONNECTORS_RELAY_NODE_H
 
+#include "connectors/credentials.h"
 #include "core/addr.h"
 #include "core/rc.h"
 #include "core/wire/relay.h"
@@ -14,8 +15,7 @@ struct stream;
 
 struct relay_node {
     unsigned refs;
-    bool has_auth;
-    char *user, *password;
+    struct credentials auth;
     struct loop *loop;
     uint64_t refused_ms; /* when it refused an association; 0: it did not */
 };

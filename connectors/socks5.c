@@ -10,7 +10,6 @@
 #include "connectors/socks5_node.h"
 #include "core/floor/framed.h"
 #include "core/floor/tls.h"
-#include "core/secret.h"
 #include "core/stream.h"
 #include <stddef.h>
 #include <stdlib.h>
@@ -69,10 +68,7 @@ void socks5_node_unref(struct socks5_node *n)
         return;
     if (n->tls != NULL)
         tls_ctx_unref(n->tls);
-    if (n->password != NULL)
-        secret_wipe(n->password, strlen(n->password));
-    free(n->user);
-    free(n->password);
+    credentials_done(&n->auth);
     free(n->host);
     free(n);
 }
@@ -86,20 +82,15 @@ static enum rc init(struct connector *c, const struct connector_setup *setup, st
         return diag_set(diag, RC_NOMEM, "node %s: no memory", setup->node_name);
     n->refs = 1;
     n->loop = setup->loop;
-    n->has_auth = setup->user != NULL || setup->password != NULL;
-    n->user = strdup(setup->user != NULL ? setup->user : "");
-    n->password = strdup(setup->password != NULL ? setup->password : "");
-    n->host = strdup(setup->node_host);
     n->timeout_ms = cfg->timeout_ms;
-    if (n->user == NULL || n->password == NULL || n->host == NULL)
+    n->host = strdup(setup->node_host);
+    if (n->host == NULL)
         return diag_set(diag, RC_NOMEM, "node %s: no memory", setup->node_name);
-    if (strlen(n->user) > 255 || strlen(n->password) > 255)
-        return diag_set(diag, RC_INVALID, "node %s: user or password is over 255 bytes",
-                        setup->node_name);
-    if (cfg->notls)
-        return RC_OK;
+    enum rc rc = credentials_init(&n->auth, setup, diag);
+    if (rc != RC_OK || cfg->notls)
+        return rc;
     struct diag why = {.rc = RC_OK};
-    enum rc rc = tls_client_new(setup->tls, &n->tls, &why);
+    rc = tls_client_new(setup->tls, &n->tls, &why);
     return rc == RC_OK
                ? rc
                : diag_set(diag, rc, "node %s: connector tls: %s", setup->node_name, why.text);

@@ -24,11 +24,11 @@ static enum rc write_methods(struct greet *g)
 {
     uint8_t v[4], n = 0;
     v[n++] = SOCKS5_NO_AUTH;
-    if (g->node->has_auth)
+    if (g->node->auth.given)
         v[n++] = SOCKS5_USERPASS;
     if (g->node->tls != NULL)
         v[n++] = SOCKS5_TLS;
-    if (g->node->tls != NULL && g->node->has_auth)
+    if (g->node->tls != NULL && g->node->auth.given)
         v[n++] = SOCKS5_TLS_AUTH;
     return socks5_format_greeting(v, n, g->x.out, sizeof(g->x.out), &g->x.out_n);
 }
@@ -37,8 +37,8 @@ static enum rc start_auth(struct greet *g)
 {
     g->x.in_n = 0;
     g->state = ST_AUTH_SEND;
-    enum rc rc = socks5_format_auth(slice_of(g->node->user), slice_of(g->node->password), g->x.out,
-                                    sizeof(g->x.out), &g->x.out_n);
+    enum rc rc = socks5_format_auth(slice_of(g->node->auth.user), slice_of(g->node->auth.password),
+                                    g->x.out, sizeof(g->x.out), &g->x.out_n);
     return rc == RC_OK ? rc : layer_fail(&g->layer, RC_INVALID, "user or password is too long");
 }
 
@@ -63,11 +63,11 @@ static enum rc on_method(struct greet *g)
     rc = socks5_parse_method(g->x.in, g->x.in_n, &g->method, &used);
     if (rc == RC_AUTH)
         return layer_fail(&g->layer, rc, "the node accepts none of our methods%s",
-                          g->node->has_auth ? "" : " (it may want a user)");
+                          g->node->auth.given ? "" : " (it may want a user)");
     if (rc != RC_OK)
         return layer_fail(&g->layer, RC_PROTO, "the node's answer is not SOCKS5");
     bool wants_user = g->method == SOCKS5_USERPASS || g->method == SOCKS5_TLS_AUTH;
-    if (wants_user && !g->node->has_auth)
+    if (wants_user && !g->node->auth.given)
         return layer_fail(&g->layer, RC_AUTH, "the node wants a user and a password");
     switch (g->method) {
     case SOCKS5_NO_AUTH:

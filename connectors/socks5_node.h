@@ -4,6 +4,7 @@
 #ifndef CONNECTORS_SOCKS5_NODE_H
 #define CONNECTORS_SOCKS5_NODE_H
 
+#include "connectors/credentials.h"
 #include "core/addr.h"
 #include "core/rc.h"
 #include "core/wire/socks5.h"
@@ -16,8 +17,7 @@ struct tls_ctx;
 
 struct socks5_node {
     unsigned refs;
-    bool has_auth;
-    char *user, *password;
+    struct credentials auth;
     char *host;          /* for SNI */
     struct tls_ctx *tls; /* NULL: the TLS methods are not offered */
     int64_t timeout_ms;
