@@ -251,6 +251,42 @@ void timer_init(struct loop *loop, struct timer *timer, timer_fn *fn)
     *timer = (struct timer){.loop = loop, .fn = fn};
 }
 
+/* For one more, beside those that run and the reserved ones that do not. */
+static bool has_place(struct loop *loop)
+{
+    uint32_t cap = loop->heap_cap ? 2 * loop->heap_cap : 64;
+
+    if (loop->heap_n + loop->n_reserved < loop->heap_cap)
+        return true;
+    struct timer **v = realloc(loop->heap, cap * sizeof(*v));
+    if (!v)
+        return false;
+    loop->heap = v;
+    loop->heap_cap = cap;
+    return true;
+}
+
+bool timer_reserve(struct timer *timer)
+{
+    struct loop *loop = timer->loop;
+
+    if (timer->reserved)
+        return true;
+    if (!timer->slot && !has_place(loop))
+        return false;
+    loop->n_reserved += !timer->slot;
+    timer->reserved = true;
+    return true;
+}
+
+void timer_release(struct timer *timer)
+{
+    timer_stop(timer);
+    if (timer->reserved)
+        timer->loop->n_reserved--;
+    timer->reserved = false;
+}
+
 bool timer_start(struct timer *timer, uint64_t delay_ms)
 {
     struct loop *loop = timer->loop;
@@ -263,15 +299,10 @@ bool timer_start(struct timer *timer, uint64_t delay_ms)
     if (timer->slot) {
         heap_place(loop, timer->slot - 1, timer);
     } else {
-        if (loop->heap_n == loop->heap_cap) {
-            uint32_t cap = loop->heap_cap ? 2 * loop->heap_cap : 64;
-            struct timer **v = realloc(loop->heap, cap * sizeof(*v));
-
-            if (!v)
-                return false;
-            loop->heap = v;
-            loop->heap_cap = cap;
-        }
+        if (timer->reserved)
+            loop->n_reserved--;
+        else if (!has_place(loop))
+            return false;
         i = loop->heap_n++;
         heap_up(loop, i, timer);
     }
@@ -289,6 +320,7 @@ void timer_stop(struct timer *timer)
     if (!i--)
         return;
     timer->slot = 0;
+    loop->n_reserved += timer->reserved;
     last = loop->heap[--loop->heap_n];
     if (last != timer)
         heap_place(loop, i, last);

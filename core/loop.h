@@ -47,12 +47,18 @@ struct timer {
     timer_fn *fn;
     uint64_t due_ms;
     uint32_t slot; /* place in the heap + 1; 0: not running */
+    bool reserved;
 };
 void timer_init(struct loop *loop, struct timer *timer, timer_fn *fn);
 /* (Re)arms. 0: as soon as the loop comes by; from inside a timer's call that is not the same turn.
  * false: no memory for the heap (the timer is then not running). */
 bool timer_start(struct timer *timer, uint64_t delay_ms);
 void timer_stop(struct timer *timer); /* fine when not running */
+/* For a timer that others wait for as long as they live: timer_start() never fails from now on.
+ * false: no memory. Released (and stopped) by its owner, before the loop goes; both may come twice.
+ */
+bool timer_reserve(struct timer *timer);
+void timer_release(struct timer *timer);
 static inline bool timer_is_running(const struct timer *timer)
 {
     return timer->slot != 0;

@@ -21,6 +21,7 @@ struct loop {
     struct job later;    /* the same for jobs of the next turn */
     struct timer **heap; /* min-heap by due_ms; timer->slot is the place + 1 */
     uint32_t heap_n, heap_cap;
+    uint32_t n_reserved; /* places of reserved timers that do not run */
     uint64_t clock_due;
     bool firing; /* timers are being called */
     struct deferred *dead;

@@ -330,7 +330,7 @@ static enum rc make(struct echo *e, const struct addr *client, const struct addr
     list_append(&e->sessions, &s->used);
     e->n++;
     if (!timer_is_running(&e->sweep))
-        (void)timer_start(&e->sweep, ECHO_IDLE_MS); /* without it the cap ends them */
+        (void)timer_start(&e->sweep, ECHO_IDLE_MS); /* reserved */
     *ret_s = s;
     return RC_OK;
 }
@@ -405,7 +405,10 @@ struct echo *echo_new(struct loop *loop, struct tungo *t, struct icmp *icmp)
     list_init(&e->sessions);
     shares_init(&e->shares);
     timer_init(loop, &e->sweep, on_sweep);
-    return e;
+    if (timer_reserve(&e->sweep))
+        return e;
+    free(e);
+    return NULL;
 }
 
 void echo_free(struct echo *e)
@@ -414,7 +417,7 @@ void echo_free(struct echo *e)
         return;
     while (!list_is_empty(&e->sessions))
         end(LIST_OWNER(e->sessions.next, struct session, used));
-    timer_stop(&e->sweep);
+    timer_release(&e->sweep);
     free(e->buf);
     free(e);
 }

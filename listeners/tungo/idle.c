@@ -5,18 +5,19 @@
 
 static void on_step(struct timer *timer);
 
-void idle_init(struct netstack *ns)
+bool idle_init(struct netstack *ns)
 {
     struct idle *w = &ns->idle;
 
     for (int i = 0; i < IDLE_SLOTS; i++)
         list_init(&w->slots[i]);
     timer_init(ns->loop, &w->timer, on_step);
+    return timer_reserve(&w->timer);
 }
 
 void idle_done(struct netstack *ns)
 {
-    timer_stop(&ns->idle.timer);
+    timer_release(&ns->idle.timer);
 }
 
 /* Puts f where the wheel comes by in delay_ms, one step earlier at most. */
@@ -39,7 +40,7 @@ void idle_add(struct tungo_flow *f)
     w->n++;
     place(f, IDLE_SILENCE_MS);
     if (!timer_is_running(&w->timer))
-        (void)timer_start(&w->timer, IDLE_STEP_MS); /* no memory: the next flow starts it */
+        (void)timer_start(&w->timer, IDLE_STEP_MS); /* reserved */
 }
 
 void idle_remove(struct tungo_flow *f)
@@ -119,5 +120,5 @@ static void on_step(struct timer *timer)
         look(f, loop_now_ms(ns->loop));
     }
     if (w->n)
-        (void)timer_start(timer, IDLE_STEP_MS);
+        (void)timer_start(timer, IDLE_STEP_MS); /* reserved */
 }

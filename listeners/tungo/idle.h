@@ -30,7 +30,7 @@ struct idle {
     unsigned now; /* the slot that comes next */
 };
 
-void idle_init(struct netstack *ns);
+bool idle_init(struct netstack *ns); /* false: no memory, as of the other parts */
 void idle_done(struct netstack *ns);
 void idle_add(struct tungo_flow *f);
 void idle_remove(struct tungo_flow *f); /* fine when it is not on it */

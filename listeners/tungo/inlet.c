@@ -109,7 +109,7 @@ static void on_fragment(struct tungo *t, const struct packet *p)
         REASSEMBLY_DONE)
         inlet_packet(t, NULL, ip, n, NULL);
     else if (!timer_is_running(&t->ageing) && reassembly_waiting(t->fragments) > 0)
-        (void)timer_start(&t->ageing, FRAGMENT_WAIT_MS); /* else the next fragment looks */
+        (void)timer_start(&t->ageing, FRAGMENT_WAIT_MS); /* reserved */
 }
 
 void inlet_packet(struct tungo *t, struct rxbuf *b, uint8_t *data, size_t n,

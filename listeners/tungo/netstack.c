@@ -96,6 +96,19 @@ static err_t on_netif_init(struct netif *netif)
 
 static void on_turn_end(struct job *job);
 
+/* No flow is left. */
+static void parts_done(struct netstack *ns)
+{
+    ticks_done(ns);
+    idle_done(ns);
+    outflows_done(ns);
+    parking_done(ns);
+    job_cancel(&ns->turn_end);
+    flowtab_done(&ns->table);
+    sources_done(&ns->sources);
+    blocks_done(&ns->blocks);
+}
+
 struct netstack *netstack_new(struct loop *loop, struct tungo *t)
 {
     static const struct budget_limits resets = {NETSTACK_RESETS_BURST, NETSTACK_RESETS_PER_SECOND,
@@ -110,6 +123,7 @@ struct netstack *netstack_new(struct loop *loop, struct tungo *t)
     ns->tungo = t;
     ns->flows_max = NETSTACK_FLOWS_MAX;
     budget_init(&ns->resets, &resets);
+    list_init(&ns->parking.lot);
     if (!netpcb_listener() || !flowtab_init(&ns->table) ||
         !sources_init(&ns->sources, NETSTACK_HELD_BYTES)) {
         flowtab_done(&ns->table);
@@ -119,10 +133,11 @@ struct netstack *netstack_new(struct loop *loop, struct tungo *t)
     blocks_init(&ns->blocks, loop, NETSTACK_BLOCKS_MAX);
     list_init(&ns->turn);
     job_init(&ns->turn_end, on_turn_end);
-    ticks_init(ns);
-    idle_init(ns);
-    outflows_init(ns);
-    parking_init(ns);
+    if (!ticks_init(ns) || !idle_init(ns) || !outflows_init(ns) || !parking_init(ns)) {
+        parts_done(ns);
+        free(ns);
+        return NULL;
+    }
     netstack_set_buffers(ns, 0, 0);
     /* lwIP wants an address before it routes; no packet carries it */
     IP4_ADDR(&own, 192, 0, 0, 8);
@@ -142,13 +157,7 @@ void netstack_free(struct netstack *ns)
     parking_done(ns);
     while (ns->table.oldest)
         flow_kill(LIST_OWNER(ns->table.oldest, struct tungo_flow, entry), RC_CANCELED);
-    ticks_done(ns);
-    idle_done(ns);
-    outflows_done(ns);
-    job_cancel(&ns->turn_end);
-    flowtab_done(&ns->table);
-    sources_done(&ns->sources);
-    blocks_done(&ns->blocks);
+    parts_done(ns);
     netif_default = &ns->netif;
     netif_remove(&ns->netif);
     netif_default = NULL;

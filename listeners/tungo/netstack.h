@@ -113,7 +113,7 @@ void netstack_ack(struct tungo_flow *f);
 struct tungo_flow *netstack_flow_of(const struct netif *netif);
 
 /* ticks.c: the timer runs while somebody needs it. */
-void ticks_init(struct netstack *ns);
+bool ticks_init(struct netstack *ns);
 void ticks_done(struct netstack *ns);
 void ticks_add_ack(struct tungo_flow *f);
 void ticks_add_slow(struct tungo_flow *f);

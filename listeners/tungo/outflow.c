@@ -26,18 +26,19 @@ enum {
 
 static void on_step(struct timer *timer);
 
-void outflows_init(struct netstack *ns)
+bool outflows_init(struct netstack *ns)
 {
     struct outflows *w = &ns->outflows;
 
     for (int i = 0; i < OUTFLOW_SLOTS; i++)
         list_init(&w->slots[i]);
     timer_init(ns->loop, &w->timer, on_step);
+    return timer_reserve(&w->timer);
 }
 
 void outflows_done(struct netstack *ns)
 {
-    timer_stop(&ns->outflows.timer);
+    timer_release(&ns->outflows.timer);
 }
 
 static void leave_wheel(struct outflow *o)
@@ -71,7 +72,7 @@ static void schedule(struct outflow *o, uint64_t now_us)
     list_append(&w->slots[(w->now + steps) % OUTFLOW_SLOTS], &o->in_wheel);
     w->n++;
     if (!timer_is_running(&w->timer))
-        (void)timer_start(&w->timer, OUTFLOW_STEP_MS); /* no memory: the next packet tries again */
+        (void)timer_start(&w->timer, OUTFLOW_STEP_MS); /* reserved */
 }
 
 /* --- lwIP follows */
@@ -281,7 +282,7 @@ static void on_step(struct timer *timer)
     list_init(&due);
     list_join(&due, &w->slots[w->now]);
     if (w->n)
-        (void)timer_start(timer, OUTFLOW_STEP_MS);
+        (void)timer_start(timer, OUTFLOW_STEP_MS); /* reserved */
     while (!list_is_empty(&due)) {
         struct outflow *o = LIST_OWNER(due.next, struct outflow, in_wheel);
         leave_wheel(o);

@@ -46,7 +46,7 @@ struct outflow {
     uint32_t window; /* of the client, as it was last told */
 };
 
-void outflows_init(struct netstack *ns);
+bool outflows_init(struct netstack *ns);
 void outflows_done(struct netstack *ns); /* no flow is left */
 
 /* Around every segment of a flow with a pcb. */

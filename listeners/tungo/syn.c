@@ -13,11 +13,12 @@
 
 static void on_deadline(struct timer *timer);
 
-void parking_init(struct netstack *ns)
+bool parking_init(struct netstack *ns)
 {
     list_init(&ns->parking.lot);
     timer_init(ns->loop, &ns->parking.deadline, on_deadline);
     ns->parking.wait_ms = PARKED_MS;
+    return timer_reserve(&ns->parking.deadline);
 }
 
 static struct tungo_flow *longest_parked(struct netstack *ns)
@@ -29,7 +30,7 @@ void parking_done(struct netstack *ns)
 {
     while (!list_is_empty(&ns->parking.lot))
         parking_gone(longest_parked(ns));
-    timer_stop(&ns->parking.deadline);
+    timer_release(&ns->parking.deadline);
 }
 
 /* Takes f out of the lot; its SYN is the caller's. */
@@ -63,6 +64,7 @@ static void arm(struct netstack *ns)
     uint64_t now = loop_now_ms(ns->loop);
     const struct parked *k = longest_parked(ns)->parked;
 
+    /* reserved */
     (void)timer_start(&ns->parking.deadline, k->due_ms > now ? k->due_ms - now : 0);
 }
 

@@ -39,7 +39,7 @@ struct parking {
     uint32_t wait_ms;
 };
 
-void parking_init(struct netstack *ns);
+bool parking_init(struct netstack *ns);
 void parking_done(struct netstack *ns); /* every parked flow is gone (on_flow_gone) */
 /* A SYN for which there is no flow yet. Calls on_flow. */
 void parking_add(struct netstack *ns, const struct packet *p);

@@ -12,22 +12,23 @@ _Static_assert(TCP_TMR_INTERVAL == NETSTACK_TICK_MS, "one tick");
 
 static void on_tick(struct timer *timer);
 
-void ticks_init(struct netstack *ns)
+bool ticks_init(struct netstack *ns)
 {
     list_init(&ns->ticks);
     list_init(&ns->acks);
     timer_init(ns->loop, &ns->tick, on_tick);
+    return timer_reserve(&ns->tick);
 }
 
 void ticks_done(struct netstack *ns)
 {
-    timer_stop(&ns->tick);
+    timer_release(&ns->tick);
 }
 
 static void need_tick(struct netstack *ns)
 {
     if (!timer_is_running(&ns->tick))
-        (void)timer_start(&ns->tick, NETSTACK_TICK_MS); /* no memory: the next packet asks again */
+        (void)timer_start(&ns->tick, NETSTACK_TICK_MS); /* reserved */
 }
 
 void ticks_add_ack(struct tungo_flow *f)

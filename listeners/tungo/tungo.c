@@ -218,7 +218,7 @@ static void on_ageing(struct timer *timer)
     uint64_t now = loop_now_ms(t->loop), due = reassembly_expire(t->fragments, now);
 
     if (due)
-        (void)timer_start(timer, due > now ? due - now : 1); /* else the next fragment looks */
+        (void)timer_start(timer, due > now ? due - now : 1); /* reserved */
 }
 
 /* --- the listener */
@@ -276,7 +276,8 @@ static enum rc on_open(struct listener *l, const struct listener_setup *setup, s
     t->where = strdup(setup->addr ? setup->addr : "");
     timer_init(t->loop, &t->reopen, on_reopen);
     timer_init(t->loop, &t->ageing, on_ageing);
-    rc = t->where ? plan_make(t, setup->so, diag) : diag_set(diag, RC_NOMEM, "no memory");
+    bool ok = t->where && timer_reserve(&t->reopen) && timer_reserve(&t->ageing);
+    rc = ok ? plan_make(t, setup->so, diag) : diag_set(diag, RC_NOMEM, "no memory");
     if (rc == RC_OK)
         rc = make_parts(t, diag);
     if (rc == RC_OK)
@@ -320,6 +321,8 @@ static void on_done(struct listener *l)
     if (!t)
         return;
     on_stop(l);
+    timer_release(&t->reopen);
+    timer_release(&t->ageing);
     netstack_free(t->net);
     tungo_udp_free(t->udp);
     echo_free(t->echo);

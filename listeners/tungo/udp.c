@@ -412,7 +412,12 @@ struct tungo_udp *tungo_udp_new(const struct tungo_udp_setup *setup)
     u->fresh_ms = UDP_FRESH_MS;
     u->first_ms = UDP_FIRST_MS;
     u->buffer_bytes = DGRAM_MAX_BYTES;
-    if (!udp_table_init(&u->table, key)) {
+    timer_init(setup->loop, &u->sweep, udp_on_sweep);
+    timer_init(setup->loop, &u->first_timer, udp_on_first_timer);
+    bool ok = timer_reserve(&u->sweep) && timer_reserve(&u->first_timer);
+    if (!ok || !udp_table_init(&u->table, key)) {
+        timer_release(&u->sweep);
+        timer_release(&u->first_timer);
         free(u);
         return NULL;
     }
@@ -421,9 +426,7 @@ struct tungo_udp *tungo_udp_new(const struct tungo_udp_setup *setup)
     u->down.own = setup->own;
     u->down.n_own = setup->n_own;
     job_init(&u->flush, on_flush);
-    timer_init(setup->loop, &u->sweep, udp_on_sweep);
     udp_firsts_init(&u->firsts);
-    timer_init(setup->loop, &u->first_timer, udp_on_first_timer);
     return u;
 }
 
@@ -437,8 +440,8 @@ void tungo_udp_free(struct tungo_udp *u)
         udp_close_source(u, s);
     udp_table_done(&u->table);
     job_cancel(&u->flush);
-    timer_stop(&u->sweep);
-    timer_stop(&u->first_timer);
+    timer_release(&u->sweep);
+    timer_release(&u->first_timer);
     free(u->scratch);
     free(u->burst_buf);
     free(u);

@@ -129,7 +129,7 @@ void udp_sweep_at(struct tungo_udp *u, uint64_t at_ms)
 
     if (timer_is_running(&u->sweep) && u->sweep.due_ms <= at_ms)
         return;
-    /* no memory for a timer: idle ones then end by the caps */
+    /* reserved */
     (void)timer_start(&u->sweep, at_ms > now ? at_ms - now : 1);
 }
 

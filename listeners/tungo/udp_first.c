@@ -84,7 +84,7 @@ static void look_at_time(struct tungo_udp *u)
 
     if (!f)
         timer_stop(&u->first_timer);
-    else if (!timer_is_running(&u->first_timer)) /* no memory: they go when a cap is reached */
+    else if (!timer_is_running(&u->first_timer)) /* reserved */
         (void)timer_start(&u->first_timer, f->due_ms > now ? f->due_ms - now : 1);
 }
 

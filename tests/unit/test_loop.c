@@ -1,7 +1,9 @@
 /* The loop: timers in order, jobs once per post, hot descriptors, memory at the end of the turn. */
 #include "core/loop.h"
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct loop *loop;
@@ -49,6 +51,61 @@ START_TEST(test_timers_fire_in_order_and_stopped_ones_do_not)
     ck_assert_int_eq(fired, TIMERS - (TIMERS + 2) / 3);
 }
 END_TEST
+
+#ifndef __SANITIZE_ADDRESS__ /* which ends the process where there is no memory */
+enum { MANY = 1 << 18 };
+
+static bool no_more_memory(void)
+{
+    struct rlimit as;
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    ck_assert(f != NULL && fscanf(f, "%lu", &pages) == 1);
+    fclose(f);
+    ck_assert_int_eq(getrlimit(RLIMIT_AS, &as), 0);
+    as.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+    return setrlimit(RLIMIT_AS, &as) == 0;
+}
+
+/* The heap is full and can't grow: who has a place reserved is started, nobody else. */
+START_TEST(test_a_reserved_timer_starts_without_memory)
+{
+    static struct timer many[MANY], two[2];
+    int n = 0;
+
+    for (int i = 0; i < 2; i++) {
+        timer_init(loop, &two[i], on_timer);
+        ck_assert(timer_reserve(&two[i]) && timer_reserve(&two[i]));
+    }
+    for (; n < MANY / 2; n++) {
+        timer_init(loop, &many[n], on_timer);
+        ck_assert(timer_start(&many[n], 100000));
+    }
+    ck_assert(no_more_memory());
+    for (; n < MANY; n++) {
+        timer_init(loop, &many[n], on_timer);
+        if (!timer_start(&many[n], 100000))
+            break;
+    }
+    ck_assert_int_lt(n, MANY);
+    for (int round = 0; round < 3; round++) {
+        ck_assert(timer_start(&two[0], 5) && timer_start(&two[1], 5));
+        ck_assert(!timer_start(&many[n], 100000));
+        timer_stop(&two[round % 2]);
+        ck_assert(!timer_start(&many[n], 100000));
+    }
+    timer_release(&two[0]);
+    timer_release(&two[0]);
+    ck_assert(timer_start(&many[n], 100000));
+    ck_assert(!timer_start(&two[0], 5)); /* its place is gone */
+    ck_assert(timer_start(&two[1], 5));
+    timer_release(&two[1]);
+    for (int i = 0; i <= n; i++)
+        timer_stop(&many[i]);
+}
+END_TEST
+#endif
 
 static struct job jobs[3];
 static char order[16];
@@ -216,6 +273,9 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_timers_fire_in_order_and_stopped_ones_do_not);
+#ifndef __SANITIZE_ADDRESS__
+    tcase_add_test(t, test_a_reserved_timer_starts_without_memory);
+#endif
     tcase_add_test(t, test_job_runs_once_per_post_and_can_be_canceled);
     tcase_add_test(t, test_a_timer_that_starts_itself_at_once_lets_others_have_their_turn);
     tcase_add_test(t, test_job_posted_for_later_waits_for_the_descriptors);
