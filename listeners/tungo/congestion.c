@@ -120,14 +120,61 @@ void congestion_on_ack(struct congestion *c, uint32_t acked, uint32_t flight, co
         c->cwnd + acked < CONGESTION_MOST_BYTES ? c->cwnd + acked : (uint32_t)CONGESTION_MOST_BYTES;
 }
 
-bool congestion_heeds_loss(const struct congestion *c, const struct rtt *r)
+static void take_back(struct congestion *c, uint32_t cwnd, uint32_t ssthresh)
 {
-    return c->kind != CONGESTION_TOLERANT || !r->least_us || shows_queue(r);
+    if (c->cwnd < cwnd)
+        c->cwnd = cwnd;
+    if (c->ssthresh < ssthresh)
+        c->ssthresh = ssthresh;
+    c->epoch_us = 0;
 }
 
-bool congestion_is_too_much(const struct congestion *c, uint32_t lost, uint32_t sent)
+static struct radio_view view(const struct congestion *c, const struct rtt *r)
 {
-    return lost > (sent > c->cwnd ? sent : c->cwnd) / TOLERATED + 3 * c->mss;
+    return (struct radio_view){c->cwnd, c->mss, (double)r->smooth_us / 1e6, c->round};
+}
+
+void congestion_on_arrived(struct congestion *c, uint32_t n, bool is_settled, const struct rtt *r)
+{
+    struct radio_view v = view(c, r);
+
+    if (c->kind != CONGESTION_TOLERANT)
+        return;
+    if (is_settled)
+        radio_on_settled(&c->radio);
+    radio_on_arrived(&c->radio, n, &v);
+}
+
+/* In slow start there is no former window to compare with: only `too much` counts. */
+static enum radio_answer ask_radio(struct congestion *c, uint32_t n, const struct rtt *r)
+{
+    struct radio_view v = view(c, r);
+
+    if (c->cwnd < c->ssthresh && c->radio.phase == RADIO_QUIET)
+        return RADIO_TOLERATE;
+    return radio_on_lost(&c->radio, n, &v);
+}
+
+bool congestion_heeds_loss(struct congestion *c, const struct rtt *r, uint32_t n, uint32_t lost,
+                           uint32_t sent)
+{
+    uint32_t of = sent > c->cwnd ? sent : c->cwnd;
+    bool too_much = lost > of / TOLERATED + 3 * c->mss, queue;
+    enum radio_answer answer;
+
+    if (c->kind != CONGESTION_TOLERANT || !r->least_us)
+        return true;
+    queue = shows_queue(r);
+    answer = ask_radio(c, n, r);
+    if (queue || too_much || answer == RADIO_HEED) {
+        radio_on_cut(&c->radio, c->cwnd, queue ? 1 : (double)lost / of);
+        c->top_cwnd = c->cwnd;
+        c->top_ssthresh = c->ssthresh;
+        return true;
+    }
+    if (answer == RADIO_UNDO)
+        take_back(c, c->top_cwnd, c->top_ssthresh);
+    return false;
 }
 
 void congestion_cut(struct congestion *c, uint32_t flight)
@@ -155,12 +202,8 @@ void congestion_undo(struct congestion *c)
 {
     if (!c->undo_cwnd)
         return;
-    if (c->cwnd < c->undo_cwnd)
-        c->cwnd = c->undo_cwnd;
-    if (c->ssthresh < c->undo_ssthresh)
-        c->ssthresh = c->undo_ssthresh;
+    take_back(c, c->undo_cwnd, c->undo_ssthresh);
     c->undo_cwnd = 0;
-    c->epoch_us = 0;
 }
 
 void congestion_refill(struct congestion *c, const struct rtt *r, uint64_t now_us)

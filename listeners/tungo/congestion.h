@@ -2,14 +2,14 @@
  * they may follow each other.
  *
  * Pure; times are microseconds of the caller's clock. CUBIC in bytes (RFC 9438), and a variant for
- * links that lose by themselves: as long as the round trip shows no queue, a few losses are the
- * radio's and do not slow us down. It also leaves slow start when the round trip grows, in two
- * steps (as RFC 9406). Its price: behind a policer, which drops without a queue, it keeps losing up
- * to 1/16.
+ * links that lose by themselves: as long as the round trip shows no queue, what the radio loses
+ * (radio.h), at most 1/16, does not slow us down. It also leaves slow start when the round trip
+ * grows, in two steps (as RFC 9406).
  */
 #ifndef LISTENERS_TUNGO_CONGESTION_H
 #define LISTENERS_TUNGO_CONGESTION_H
 
+#include "listeners/tungo/radio.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -39,6 +39,9 @@ struct congestion {
     uint32_t undo_cwnd, undo_ssthresh; /* as before the last cut; 0: none */
     uint32_t credit;                   /* bytes that may leave now, where paced */
     uint64_t credit_us;
+    struct radio radio;
+    uint32_t round;                  /* round trips so far */
+    uint32_t top_cwnd, top_ssthresh; /* as before the cut that the radio may be to blame for */
 };
 
 void rtt_add(struct rtt *r, uint64_t sample_us);
@@ -49,10 +52,11 @@ void congestion_on_rtt(struct congestion *c, const struct rtt *r);
 /* acked bytes left the network, flight were on their way before that. */
 void congestion_on_ack(struct congestion *c, uint32_t acked, uint32_t flight, const struct rtt *r,
                        uint64_t now_us);
-/* Losses begin: slow down? The answer for this kind of link. */
-bool congestion_heeds_loss(const struct congestion *c, const struct rtt *r);
-/* lost bytes out of `sent` since they began: too many to be the radio's? */
-bool congestion_is_too_much(const struct congestion *c, uint32_t lost, uint32_t sent);
+/* Bytes arrived; is_settled: what was sent before the last cut has, or is lost. */
+void congestion_on_arrived(struct congestion *c, uint32_t n, bool is_settled, const struct rtt *r);
+/* n bytes are lost, and `lost` out of `sent` since losses began: slow down? */
+bool congestion_heeds_loss(struct congestion *c, const struct rtt *r, uint32_t n, uint32_t lost,
+                           uint32_t sent);
 void congestion_cut(struct congestion *c, uint32_t flight);
 void congestion_timeout(struct congestion *c, uint32_t flight);
 void congestion_undo(struct congestion *c); /* the last cut was a mistake */

@@ -46,8 +46,13 @@ bool recovery_is_paced(const struct recovery *r)
 void recovery_init(struct recovery *r, enum congestion_kind kind, uint32_t mss, uint32_t una,
                    uint64_t now_us)
 {
-    *r = (struct recovery){
-        .una = una, .fack = una, .nxt = una, .mss = mss, .widened_at = una, .news_us = now_us};
+    *r = (struct recovery){.una = una,
+                           .fack = una,
+                           .nxt = una,
+                           .round_end = una,
+                           .mss = mss,
+                           .widened_at = una,
+                           .news_us = now_us};
     congestion_init(&r->cc, kind, mss);
 }
 
@@ -304,13 +309,12 @@ static void mark_lost(struct recovery *r, uint64_t now_us, bool tick)
     }
     if (!lost)
         return;
-    if (!r->in_episode) {
-        begin_episode(r, congestion_heeds_loss(&r->cc, &r->rtt));
-        if (r->cut)
-            congestion_cut(&r->cc, before);
-    }
+    if (!r->in_episode)
+        begin_episode(r, false);
     r->lost_bytes += lost;
-    if (!r->cut && congestion_is_too_much(&r->cc, r->lost_bytes, r->nxt - r->undo_from)) {
+    if (!r->cut &&
+        congestion_heeds_loss(&r->cc, &r->rtt, lost, r->lost_bytes, r->nxt - r->undo_from)) {
+        r->end = r->nxt;
         r->cut = true;
         congestion_cut(&r->cc, before);
     }
@@ -346,8 +350,14 @@ void recovery_ack(struct recovery *r, uint32_t ack, const struct sack_block *blo
     }
     if (r->in_episode && seq_le(r->end, r->una))
         r->in_episode = false;
+    if (seq_le(r->round_end, r->fack)) {
+        r->cc.round++;
+        r->round_end = r->nxt;
+    }
     if (r->holes.n)
         mark_lost(r, now_us, false);
+    if (arrived)
+        congestion_on_arrived(&r->cc, arrived, !(r->in_episode && r->cut), &r->rtt);
     if (arrived && !(r->in_episode && r->cut && r->cc.cwnd >= r->cc.ssthresh))
         congestion_on_ack(&r->cc, arrived, before, &r->rtt, now_us);
     congestion_refill(&r->cc, &r->rtt, now_us);

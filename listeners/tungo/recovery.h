@@ -48,6 +48,7 @@ struct recovery {
     bool in_episode; /* losses, until `end` is acknowledged */
     bool cut;        /* the window was cut for it */
     uint32_t end, lost_bytes;
+    uint32_t round_end;             /* a round trip is over when it is reported */
     uint32_t undo_from, undo_bytes; /* resent in the episode and not reported twice */
     uint8_t reordering;             /* quarters of a round trip to wait; 0: none was seen */
     uint8_t calm;                   /* episodes without a double since */

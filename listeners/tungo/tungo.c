@@ -100,8 +100,8 @@ static const struct option tungo_options[] = {
      .offset = AT(congestion),
      .def = "tolerant",
      .values = "tolerant|cubic|off",
-     .help = "towards clients: losses without a queue do not slow down, or all do; off: the "
-             "client's window alone"},
+     .help = "towards clients: what the link itself loses does not slow down, or all losses do; "
+             "off: the client's window alone"},
     OPTION_END};
 #undef AT
 

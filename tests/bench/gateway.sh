@@ -6,7 +6,9 @@
 #                   \-l1 -- badlink -- c2-/
 #
 # Part one: veth without segmentation or receive offload, nft drops at the receiver of the data. Part two: tests/tools/badlink
-# with a rate and a queue. Part three: the same with a second download beside it, by the kernel and its CUBIC. Words: what to run (kernel tolerant cubic off).
+# with a rate and a queue. Part three: the same with a second download beside it, by the kernel and its CUBIC (of T, past
+# tungo); and two of ours beside each other. Part four: flows of the router itself, recovery on and off by turns.
+# Words: what to run (kernel tolerant cubic off). PARTS: "3 4" for these alone.
 . "$(dirname "$0")/../e2e/lib.sh"
 TOOLS=${TOOLS:-$(dirname "$CGOST")/tools}
 BYTES=${BYTES:-1000000000} SLOW_BYTES=${SLOW_BYTES:-30000000}
@@ -70,7 +72,9 @@ reading() {
 		printf "%-9s %-44s %7.0f Mbit/s   wire/payload %s   CPU s/GB %.2f\n", who, what, n * 8 / ms / 1000, end ? "  - " : sprintf("%.2f", w / n), (b - a) * 1e6 / n }'
 }
 
-for who; do
+part() { case " ${PARTS:-1 2 3 4} " in *" $1 "*) ;; *) return 1 ;; esac; }
+
+part 1 && for who; do
 	up "$who"
 	for loss in 0 100 300; do
 		drop $loss
@@ -83,7 +87,7 @@ for who; do
 done
 drop 0
 
-for words in 'rate=100 delay=1 late=1' 'rate=100 delay=10 late=1' 'rate=300 delay=1 loss=3' 'rate=300 delay=10 loss=1' 'rate=100 delay=50 loss=1 buffer=100'; do
+part 2 && for words in 'rate=100 delay=1 late=1' 'rate=100 delay=10 late=1' 'rate=300 delay=1 loss=3' 'rate=300 delay=10 loss=1' 'rate=100 delay=50 loss=1 buffer=100'; do
 	bad_link "$words"
 	for who; do
 		up "$who"
@@ -93,16 +97,24 @@ for words in 'rate=100 delay=1 late=1' 'rate=100 delay=10 late=1' 'rate=300 dela
 	stop_pid "$link"
 done
 
-start share "$T" python3 "$here/tests/tools/share.py" server $((PORT + 1))
-wait_for "share" 5 listens "$T" $((PORT + 1))
-for words in 'rate=100 delay=10 buffer=40' 'rate=100 delay=10 buffer=5'; do
-	bad_link "$words"
-	for who; do
-		[ "$who" != kernel ] || continue
-		up "$who"
-		both=$(inside "$L" timeout 30 python3 "$here/tests/tools/share.py" client $((PORT + 1)) 13 $TARGET 10.90.2.2)
-		echo "$who, $words, ours and the kernel's CUBIC share it: $both Mbit/s"
-		down "$who"
+# share WHO WORDS WHAT HOST...: Mbit/s of each
+share() {
+	both=$(inside "$L" timeout 30 python3 "$here/tests/tools/share.py" client $((PORT + 1)) "${SHARE_SECONDS:-10}" $4 $5)
+	echo "$1, $2, $3: $both Mbit/s"
+}
+if part 3; then
+	start share "$T" python3 "$here/tests/tools/share.py" server $((PORT + 1))
+	wait_for "share" 5 listens "$T" $((PORT + 1))
+	for buffer in 5 10 20 40; do
+		words="rate=100 delay=10 buffer=$buffer"
+		bad_link "$words"
+		for who; do
+			[ "$who" != kernel ] || continue
+			up "$who"
+			share "$who" "$words" "ours and the kernel's CUBIC" $TARGET 10.90.2.2
+			[ "$who" != tolerant ] || share "$who" "$words" "two of ours" $TARGET $TARGET
+			down "$who"
+		done
+		stop_pid "$link"
 	done
-	stop_pid "$link"
-done
+fi

@@ -1,6 +1,6 @@
-/* A sender that is nothing but the recovery machine, a link that drops, delays, overtakes, doubles
- * and queues, and a receiver that reports SACK blocks. The clock is the model's. Included by one
- * test program. */
+/* Senders that are nothing but the recovery machine, a link that drops, delays, overtakes, doubles
+ * and queues, which they may share, and receivers that report SACK blocks. The clock is the
+ * model's. Included by each test program that needs it. */
 #ifndef TESTS_LOSSNET_H
 #define TESTS_LOSSNET_H
 
@@ -25,11 +25,17 @@ struct lossnet_cfg {
     uint32_t first;          /* sequence number */
     uint64_t forgets_us;     /* the receiver drops what it has out of order, once */
     bool no_doubles;         /* it does not report what came twice */
+    uint32_t burst;          /* packets it waits for to send at once; 0: an eighth of the window */
+    uint64_t starts_us;
+    uint32_t jitter_us; /* of acknowledgements */
     unsigned seed;
 };
 
+struct lossnet;
+
 struct event {
     uint64_t at, order;
+    struct lossnet *of;
     bool is_ack;
     uint32_t seq, len; /* ack: seq is the acknowledgement */
     unsigned n;
@@ -42,12 +48,16 @@ struct held {
     unsigned after; /* so many packets yet */
 };
 
-struct lossnet {
-    struct lossnet_cfg cfg;
-    struct recovery r;
-    uint64_t now, order, free_at; /* free_at: the link has sent what it has */
+struct losslink {
+    uint64_t now, order, free_at; /* free_at: it has sent what it has */
     struct event *heap;
     unsigned n_events;
+};
+
+struct lossnet {
+    struct lossnet_cfg cfg;
+    struct losslink *link;
+    struct recovery r;
     struct held held[64];
     unsigned n_held;
     /* receiver: pieces above `expected`, sorted */
@@ -75,7 +85,7 @@ static bool net_before(const struct event *a, const struct event *b)
     return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
-static void net_add(struct lossnet *n, const struct event *e)
+static void net_add(struct losslink *n, const struct event *e)
 {
     unsigned i = n->n_events++;
 
@@ -86,7 +96,7 @@ static void net_add(struct lossnet *n, const struct event *e)
     n->heap[i].order = n->order++;
 }
 
-static struct event net_take(struct lossnet *n)
+static struct event net_take(struct losslink *n)
 {
     struct event top = n->heap[0], last = n->heap[--n->n_events];
     unsigned i = 0;
@@ -110,7 +120,7 @@ static struct event net_take(struct lossnet *n)
 
 static void net_arrives(struct lossnet *n, uint32_t seq, uint32_t len, uint64_t at)
 {
-    net_add(n, &(struct event){.at = at + n->cfg.delay_us, .seq = seq, .len = len});
+    net_add(n->link, &(struct event){.at = at + n->cfg.delay_us, .of = n, .seq = seq, .len = len});
 }
 
 static void net_packet(struct lossnet *n, uint32_t seq, uint32_t len)
@@ -122,13 +132,13 @@ static void net_packet(struct lossnet *n, uint32_t seq, uint32_t len)
         n->dropped++;
         return;
     }
-    at = n->free_at > n->now ? n->free_at : n->now;
-    if (n->cfg.queue && wire && at - n->now > wire * n->cfg.queue) {
+    at = n->link->free_at > n->link->now ? n->link->free_at : n->link->now;
+    if (n->cfg.queue && wire && at - n->link->now > wire * n->cfg.queue) {
         n->dropped++;
         return;
     }
-    n->free_at = at + wire;
-    at = n->free_at;
+    n->link->free_at = at + wire;
+    at = n->link->free_at;
     for (unsigned i = 0; i < n->n_held;) {
         if (--n->held[i].after == 0) {
             net_arrives(n, n->held[i].seq, n->held[i].len, at + 1);
@@ -160,8 +170,8 @@ static void net_send(struct lossnet *n, uint32_t seq, uint32_t len)
 static void net_release(struct lossnet *n)
 {
     for (unsigned i = 0; i < n->n_held;) {
-        if (n->now - n->held[i].at > 20000) {
-            net_arrives(n, n->held[i].seq, n->held[i].len, n->now);
+        if (n->link->now - n->held[i].at > 20000) {
+            net_arrives(n, n->held[i].seq, n->held[i].len, n->link->now);
             n->held[i] = n->held[--n->n_held];
         } else {
             i++;
@@ -173,10 +183,13 @@ static void net_release(struct lossnet *n)
 
 static void net_ack(struct lossnet *n, const struct sack_block *twice)
 {
-    struct event e = {.at = n->now + n->cfg.delay_us, .is_ack = true, .seq = n->expected};
+    struct event e = {
+        .at = n->link->now + n->cfg.delay_us, .of = n, .is_ack = true, .seq = n->expected};
 
     if (net_happens(n, n->cfg.ack_loss))
         return;
+    if (n->cfg.jitter_us)
+        e.at += net_random(n) % n->cfg.jitter_us;
     if (twice && !n->cfg.no_doubles)
         e.block[e.n++] = *twice;
     /* the piece that grew last first, then others, by turns */
@@ -190,7 +203,7 @@ static void net_ack(struct lossnet *n, const struct sack_block *twice)
                 e.block[e.n++] = *b;
         }
     }
-    net_add(n, &e);
+    net_add(n->link, &e);
 }
 
 static void net_data(struct lossnet *n, uint32_t seq, uint32_t len)
@@ -254,7 +267,7 @@ static void net_fill(struct lossnet *n)
     while (recovery_next(&n->r, 64400, &seq, &len)) {
         assert(len && seq_le(n->r.una, seq) && seq_le(seq + len, n->r.nxt));
         net_send(n, seq, len);
-        recovery_resent(&n->r, seq, len, n->now);
+        recovery_resent(&n->r, seq, len, n->link->now);
     }
     for (;;) {
         uint32_t limit = recovery_limit(&n->r), under_way = n->r.nxt - n->r.una;
@@ -264,6 +277,8 @@ static void net_fill(struct lossnet *n)
         uint32_t worth = n->r.cc.cwnd / 8 < NET_MSS ? NET_MSS : n->r.cc.cwnd / 8;
         if (worth > 64400)
             worth = 64400;
+        if (n->cfg.burst)
+            worth = n->cfg.burst * NET_MSS;
         if (worth > limit / 2)
             worth = limit / 2;
         if (!left || room < worth)
@@ -274,54 +289,91 @@ static void net_fill(struct lossnet *n)
         if (len > left)
             len = left;
         net_send(n, n->r.nxt, len);
-        recovery_sent(&n->r, n->r.nxt + len, n->now);
+        recovery_sent(&n->r, n->r.nxt + len, n->link->now);
     }
 }
 
-/* Runs until all is acknowledged; returns the microseconds, 0: it did not come to an end. */
-static uint64_t lossnet_run(struct lossnet *n, const struct lossnet_cfg *cfg, uint64_t most_us)
+static void net_begin(struct losslink *link, struct lossnet *n, const struct lossnet_cfg *cfg)
 {
-    uint64_t tick = NET_TICK_US;
-
     memset(n, 0, sizeof *n);
     n->cfg = *cfg;
-    n->now = 1000000;
+    n->link = link;
     n->expected = cfg->first;
-    n->heap = malloc(NET_EVENTS * sizeof *n->heap);
-    recovery_init(&n->r, cfg->kind, NET_MSS, cfg->first, n->now);
+    recovery_init(&n->r, cfg->kind, NET_MSS, cfg->first, link->now + cfg->starts_us);
+}
+
+static void net_tick(struct lossnet *n)
+{
+    uint64_t now = n->link->now;
+
+    net_release(n);
+    if (n->cfg.forgets_us && now - 1000000 > n->cfg.forgets_us)
+        n->cfg.forgets_us = n->n_have = 0;
+    if (!recovery_due(&n->r) || recovery_due(&n->r) <= now)
+        n->gave_up = !recovery_tick(&n->r, now);
+    if (n->gave_up)
+        return;
+    net_check(n);
     net_fill(n);
-    tick += n->now;
-    while (n->now < most_us + 1000000 && n->r.una != cfg->first + (uint32_t)cfg->bytes) {
-        if (!n->n_events || n->heap[0].at > tick) {
-            n->now = tick;
-            tick += NET_TICK_US;
-            net_release(n);
-            if (n->cfg.forgets_us && n->now - 1000000 > n->cfg.forgets_us) {
-                n->cfg.forgets_us = n->n_have = 0;
-            }
-            if (!recovery_due(&n->r) || recovery_due(&n->r) <= n->now)
-                n->gave_up = !recovery_tick(&n->r, n->now);
-            if (n->gave_up)
-                break;
-            net_check(n);
-            net_fill(n);
-            continue;
-        }
-        struct event e = net_take(n);
-        n->now = e.at;
-        if (!e.is_ack) {
-            net_data(n, e.seq, e.len);
-            continue;
-        }
-        recovery_ack(&n->r, e.seq, e.block, e.n, n->now);
-        net_check(n);
-        net_fill(n);
+}
+
+static void net_event(const struct event *e)
+{
+    struct lossnet *n = e->of;
+
+    if (!e->is_ack) {
+        net_data(n, e->seq, e->len);
+        return;
     }
-    free(n->heap);
-    n->heap = NULL;
+    recovery_ack(&n->r, e->seq, e->block, e->n, n->link->now);
+    net_check(n);
+    net_fill(n);
+}
+
+static bool net_is_done(const struct lossnet *n)
+{
+    return n->gave_up || n->r.una == n->cfg.first + (uint32_t)n->cfg.bytes;
+}
+
+/* n_flows of them until all of the first one is acknowledged, or the time is over. */
+static void net_run(struct losslink *link, struct lossnet *flows, unsigned n_flows,
+                    uint64_t most_us)
+{
+    uint64_t begin = link->now, tick = begin;
+
+    while (link->now < begin + most_us && !net_is_done(flows)) {
+        if (link->n_events && link->heap[0].at <= tick) {
+            struct event e = net_take(link);
+            link->now = e.at;
+            net_event(&e);
+            continue;
+        }
+        link->now = tick;
+        tick += NET_TICK_US;
+        for (unsigned i = 0; i < n_flows; i++)
+            if (link->now >= begin + flows[i].cfg.starts_us && !net_is_done(&flows[i]))
+                net_tick(&flows[i]);
+    }
+}
+
+static void net_open(struct losslink *link)
+{
+    *link = (struct losslink){.now = 1000000, .heap = malloc(NET_EVENTS * sizeof *link->heap)};
+}
+
+/* Runs until all is acknowledged; returns the microseconds, 0: it did not come to an end. */
+static inline uint64_t lossnet_run(struct lossnet *n, const struct lossnet_cfg *cfg,
+                                   uint64_t most_us)
+{
+    static struct losslink link;
+
+    net_open(&link);
+    net_begin(&link, n, cfg);
+    net_run(&link, n, 1, most_us);
+    free(link.heap);
     bool done = n->r.una == cfg->first + (uint32_t)cfg->bytes && n->delivered == cfg->bytes;
     recovery_done(&n->r);
-    return done ? n->now - 1000000 : 0;
+    return done ? link.now - 1000000 : 0;
 }
 
 #endif
