@@ -6,6 +6,7 @@
 
 #include "chain/exchange.h"
 #include "dnspeer.h"
+#include "run.h"
 
 static struct dns_peer peer;
 static struct nameservers *list;
@@ -122,11 +123,7 @@ static inline int exchange_main(const char *name, const exchange_test *tests)
     for (; *tests != NULL; tests++)
         tcase_add_test(tc, *tests);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int bad = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return bad != 0;
+    return run_suite(suite);
 }
 
 #endif

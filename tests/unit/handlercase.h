@@ -14,6 +14,7 @@
 #include "handlers/handler.h"
 #include "handlers/types.h"
 #include "listeners/types.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -396,11 +397,7 @@ static inline int handlers_main(const char *name, const TTest *const *tests)
     for (const TTest *const *t = tests; *t; t++)
         tcase_add_test(tc, *t);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include "core/auther.h"
 #include "core/log.h"
 #include "core/os.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,8 +188,6 @@ int main(void)
 {
     Suite *s = suite_create("addr");
     TCase *t = tcase_create("addr");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_test(t, test_addr_text_round_trip);
     tcase_add_test(t, test_addr_rejects_what_is_no_address);
@@ -200,8 +199,5 @@ int main(void)
     tcase_add_test(t, test_log_counts_repeats);
     tcase_add_test(t, test_interface_list_names_what_is_missing);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * more room.
  */
 #include "chain/answers.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,9 +273,5 @@ int main(void)
     tcase_add_test(tc, test_bytes_are_capped_too);
     tcase_add_loop_test(tc, test_a_greedy_client_loses_its_own, 0, 2);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int bad = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return bad != 0;
+    return run_suite(suite);
 }

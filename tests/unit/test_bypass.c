@@ -8,6 +8,7 @@
 #include "core/addr.h"
 #include "core/loop.h"
 #include "pause.h"
+#include "run.h"
 #include <check.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -385,9 +386,5 @@ int main(void)
     tcase_add_test(tc, test_end_while_a_file_is_read);
     tcase_add_test(tc, test_admission);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include "configs/model.h"
 #include "configs/scalar.h"
 #include "core/addr.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -691,9 +692,5 @@ int main(void)
     tcase_add_test(tc, test_what_is_not_served_refuses_or_warns);
     tcase_add_test(tc, test_flags_follow_go);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -7,6 +7,7 @@
 #include "configs/cli.h"
 #include "configs/dump.h"
 #include "configs/model.h"
+#include "run.h"
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -228,10 +229,7 @@ int main(void)
     tcase_add_loop_test(tc, test_command_line_prints_what_gost_prints, 0, n_cmdlines);
     tcase_add_loop_test(tc, test_file_prints_what_gost_prints, 0, n_files);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    int failed = run_suite(s);
     for (int i = 0; i < n_cmdlines; i++)
         free(cmdlines[i]);
     for (int i = 0; i < n_files; i++)

@@ -3,6 +3,7 @@
 #include "chain/router.h"
 #include "handlers/confirm.h"
 #include "handlers/tungo_inside.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 
@@ -51,14 +52,9 @@ int main(void)
 {
     Suite *s = suite_create("confirm");
     TCase *t = tcase_create("confirm");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_test(t, test_a_parked_syn_outwaits_its_dial);
     tcase_add_test(t, test_the_nodes_word_is_waited_for_as_it_is_known);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

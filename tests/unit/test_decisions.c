@@ -12,6 +12,7 @@
 #include "configs/load.h"
 #include "configs/model.h"
 #include "core/loop.h"
+#include "run.h"
 #include "sniff/sniff.h"
 #include <check.h>
 #include <stdio.h>
@@ -332,9 +333,5 @@ int main(void)
     tcase_add_checked_fixture(tc, start, stop);
     tcase_add_test(tc, test_decisions);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

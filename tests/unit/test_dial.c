@@ -3,6 +3,7 @@
  */
 #include "chain/dial.h"
 #include "dialworld.h"
+#include "run.h"
 
 static struct router *router_for(struct chain *c, int retries, uint32_t timeout_ms, bool v6)
 {
@@ -594,9 +595,5 @@ int main(void)
     tcase_add_test(tc, test_a_wall_behind_a_node_stands_too);
     tcase_add_test(tc, test_forward_hands_the_connection_through);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

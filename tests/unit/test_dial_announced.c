@@ -3,6 +3,7 @@
  */
 #include "core/wire/proxyproto.h"
 #include "dialworld.h"
+#include "run.h"
 
 #define LINE    "PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n"
 #define UNKNOWN "PROXY UNKNOWN\r\n"
@@ -152,15 +153,11 @@ int main(void)
 {
     Suite *s = suite_create("dial_announced");
     TCase *t = tcase_create("dial_announced");
-    SRunner *r = srunner_create(s);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, test_direct_target);
     tcase_add_test(t, test_target_instead_of_dest);
     tcase_add_test(t, test_node_then_target);
     tcase_add_test(t, test_second_node);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed > 0;
+    return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * its address, or that it shall travel; and which names are our own. */
 #include "chain/nameserver.h"
 #include "dnspeer.h"
+#include "run.h"
 
 static struct dns_peer peer;
 
@@ -151,9 +152,5 @@ int main(void)
     tcase_add_test(t, test_a_name_that_travels_is_not_asked_for_here);
     tcase_add_test(t, test_names_of_nodes_are_our_own);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

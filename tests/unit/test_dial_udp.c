@@ -5,6 +5,7 @@
 #include "chain/hosts_table.h"
 #include "core/floor/udp.h"
 #include "dialworld.h"
+#include "run.h"
 
 /* ---------------------------------------------------------------- an echo */
 
@@ -668,9 +669,5 @@ int main(void)
     tcase_add_test(tc, test_udp_route);
     tcase_add_test(tc, test_a_bypassed_flow_leaves_the_chain);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  */
 #include "chain/dns_dgram.h"
 #include "dnspeer.h"
+#include "run.h"
 
 static struct dns_peer peer;
 static struct router *router;
@@ -288,9 +289,5 @@ int main(void)
     tcase_add_test(tc, test_a_node_that_refuses_udp);
     tcase_add_test(tc, test_a_refusal_does_not_lose_the_question);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int bad = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return bad != 0;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include "handlers/dns_inside.h"
 #include "handlers/types.h"
 #include "listeners/types.h"
+#include "run.h"
 
 static struct dns_peer peer, second;
 static struct handler handler;
@@ -678,9 +679,5 @@ int main(void)
     tcase_add_test(tc, test_servfail_for_all_who_wait);
     tcase_add_test(tc, test_one_client_leaves_room_for_others);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int bad = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return bad != 0;
+    return run_suite(suite);
 }

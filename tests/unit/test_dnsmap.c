@@ -2,6 +2,7 @@
  * holds, and no more of it than fits. */
 #include "chain/dnsmap.h"
 #include "core/wire/dns.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,9 +234,5 @@ int main(void)
     tcase_add_test(t, test_answers_are_learnt_through_cnames);
     tcase_add_test(t, test_lies_are_not_learnt);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

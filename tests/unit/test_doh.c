@@ -2,6 +2,7 @@
  * pieces, and what no answer can be.
  */
 #include "chain/doh.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -419,9 +420,5 @@ int main(void)
     tcase_add_test(tc, test_http1_answers_after_which_more_may_be_asked);
     tcase_add_test(tc, test_h2_questions_one_after_another);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int bad = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return bad != 0;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include "listeners/tungo/echo.h"
 #include "listeners/tungo/gate.h"
 #include "listeners/tungo/icmp.h"
+#include "run.h"
 #include <check.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -172,10 +173,7 @@ int main(void)
         tcase_add_test(t, test_answers_come_back);
         tcase_add_test(t, test_many_identifiers_of_one_client_end_no_others);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_ENV);
-        failed = srunner_ntests_failed(r);
-        srunner_free(r);
+        failed = run_suite(s);
     }
     return failed != 0;
 }

@@ -5,6 +5,7 @@
  * bears *_stock now. Both must agree in the return code and, where it is 0, in the value.
  */
 #define MBEDTLS_ALLOW_PRIVATE_ACCESS
+#include "run.h"
 #include <check.h>
 #include <gmp.h>
 #include <mbedtls/bignum.h>
@@ -369,8 +370,6 @@ int main(void)
 {
     Suite *suite = suite_create("ecp_fast");
     TCase *tc = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 30);
     tcase_add_loop_test(tc, test_ecp_fast_products_equal_stock, 0,
@@ -385,9 +384,5 @@ int main(void)
     tcase_add_test(tc, test_ecp_fast_signature_holds_and_a_changed_one_does_not);
     tcase_add_test(tc, test_ecp_fast_powers_equal_stock);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

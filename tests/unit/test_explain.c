@@ -4,6 +4,7 @@
 #include "chain/explain.h"
 #include "chain/nameserver.h"
 #include "dialworld.h"
+#include "run.h"
 #include <unistd.h>
 
 enum { HOPS = 3, NODES = 3, WORLDS = 400 };
@@ -251,9 +252,5 @@ int main(void)
     tcase_add_test(tc, test_a_resolver_without_nameservers_is_no_way);
     tcase_add_test(tc, test_it_says_who_was_excluded_and_by_what);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * record on disk, whole, cut, spoiled, not ours, in use. */
 #include "chain/fakefile.h"
 #include "chain/fakepool.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -458,9 +459,5 @@ int main(void)
     tcase_add_test(record, test_a_record_that_can_not_be);
     tcase_add_test(record, test_a_record_does_not_grow_without_end);
     suite_add_tcase(s, record);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

@@ -1,5 +1,6 @@
 /* Fragments: what was cut comes together in any order; overlap, lies and floods do not hurt. */
 #include "listeners/tungo/fragment.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 
@@ -292,9 +293,5 @@ int main(void)
     tcase_add_test(t, test_what_was_put_together_may_be_given_again);
     tcase_add_test(t, test_cutting_needs_room);
     suite_add_tcase(s, t);
-    SRunner *run = srunner_create(s);
-    srunner_run_all(run, CK_ENV);
-    int failed = srunner_ntests_failed(run);
-    srunner_free(run);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * refused or whole. */
 #include "core/wire/ip.h"
 #include "listeners/tungo/gate.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 
@@ -341,8 +342,6 @@ int main(void)
 {
     Suite *s = suite_create("gate");
     TCase *t = tcase_create("gate");
-    SRunner *r;
-    int failed;
 
     if (!cidr_parse("192.168.123.1/24", 16, &own[0]) || !cidr_parse("fd12:3::1/64", 12, &own[1]))
         return 1;
@@ -359,9 +358,5 @@ int main(void)
     tcase_add_test(t, test_gate_finds_sack_blocks);
     tcase_add_test(t, test_checksums_agree_with_a_naive_sum);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

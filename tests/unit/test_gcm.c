@@ -4,6 +4,7 @@
  * parts, anywhere in memory, and must touch nothing beside its output.
  */
 #include "core/floor/gcm_engine.h"
+#include "run.h"
 #include "tests/unit/gcmtwin.h"
 #include <check.h>
 #include <mbedtls/gcm.h>
@@ -473,8 +474,6 @@ int main(void)
 {
     Suite *s = suite_create("gcm");
     TCase *c = tcase_create("gcm");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     for (int e = 0; e < ENGINES; e++)
         if (!have(e))
@@ -490,8 +489,5 @@ int main(void)
     tcase_add_loop_test(c, test_gcm_refuses_bad_arguments, 0, ENGINES);
     tcase_add_loop_test(c, test_gcm_free_leaves_nothing, 0, ENGINES);
     suite_add_tcase(s, c);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -1,6 +1,7 @@
 /* Hooks: words as shlex splits them, order and environment of the commands, warnings, cancel. */
 #include "core/host/hooks.h"
 #include "core/loop.h"
+#include "run.h"
 #include <check.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -277,9 +278,5 @@ int main(void)
     tcase_add_test(runs, test_no_commands_are_done_from_the_loop);
     tcase_add_test(runs, test_cancel_ends_all_events);
     suite_add_tcase(s, runs);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

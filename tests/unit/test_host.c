@@ -7,6 +7,7 @@
 #include "core/host/netns.h"
 #include "core/host/route.h"
 #include "core/host/setup.h"
+#include "run.h"
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -433,9 +434,5 @@ int main(void)
     tcase_add_test(t, test_monitor_tells_of_down_and_up);
     tcase_add_test(t, test_missing_resolvectl_is_a_warning);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

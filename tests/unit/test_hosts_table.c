@@ -1,5 +1,6 @@
 /* The order in which a hosts object looks for a name, and its file. */
 #include "chain/hosts_table.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,9 +134,5 @@ int main(void)
     tcase_add_test(tc, test_a_file_beside_the_mappings);
     tcase_add_test(tc, test_many_names);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int bad = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return bad != 0;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include "dialworld.h"
 #include "handlers/conn.h"
 #include "pause.h"
+#include "run.h"
 
 enum { TEXT_MAX = 16384 };
 
@@ -304,9 +305,5 @@ int main(void)
     tcase_add_test(tc, test_reset_ends_no_answer_that_lasts_to_the_end);
     tcase_add_loop_test(tc, test_many_interim_answers, 0, 20);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
 #include "core/wire/ip.h"
 #include "listeners/tungo/gate.h"
 #include "listeners/tungo/icmp.h"
+#include "run.h"
 #include <check.h>
 
 /* The device: what is written is kept. */
@@ -325,9 +326,5 @@ int main(void)
     tcase_add_loop_test(t, test_a_flood_leaves_errors_for_others, 0, 2);
     tcase_add_test(t, test_errors_to_very_many_clients);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

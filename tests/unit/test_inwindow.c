@@ -1,5 +1,6 @@
 /* The receive window follows what the client can use. */
 #include "listeners/tungo/inwindow.h"
+#include "run.h"
 #include <check.h>
 
 enum { MOST = 4 << 20 };
@@ -83,15 +84,9 @@ int main(void)
     };
     Suite *suite = suite_create("inwindow");
     TCase *t = tcase_create("inwindow");
-    SRunner *runner;
-    int failed;
 
     for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(t, tests[i]);
     suite_add_tcase(suite, t);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* The journal: reverse order, failures do not stop the rest, partial undo, caps. */
 #include "core/host/journal.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,9 +99,5 @@ int main(void)
     tcase_add_test(t, test_undo_to_takes_back_only_the_younger);
     tcase_add_test(t, test_records_and_bytes_are_capped);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -1,5 +1,6 @@
 /* tests/unit/test_log.c - records as lines: what peers wrote into names can't break them. */
 #include "core/log.h"
+#include "run.h"
 #include <check.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -108,9 +109,5 @@ int main(void)
     tcase_add_test(tc, test_what_is_no_utf8_is_escaped);
     tcase_add_test(tc, test_long_record_stays_whole);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

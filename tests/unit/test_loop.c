@@ -1,5 +1,6 @@
 /* The loop: timers in order, jobs once per post, hot descriptors, memory at the end of the turn. */
 #include "core/loop.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,8 +269,6 @@ int main(void)
 {
     Suite *s = suite_create("loop");
     TCase *t = tcase_create("loop");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_timers_fire_in_order_and_stopped_ones_do_not);
@@ -282,8 +281,5 @@ int main(void)
     tcase_add_test(t, test_jobs_that_post_each_other_let_descriptors_have_their_turn);
     tcase_add_test(t, test_hot_descriptor_reports_and_leaves);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

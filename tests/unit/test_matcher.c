@@ -4,6 +4,7 @@
 #include "bypass/glob.h"
 #include "bypass/matcher.h"
 #include "bypass/pattern.h"
+#include "run.h"
 #include "tests/unit/rulestwin.h"
 #include <check.h>
 #include <stdio.h>
@@ -429,9 +430,5 @@ int main(void)
     tcase_add_test(tc, test_random_beside_the_twin);
     tcase_add_test(tc, test_many_rules_beside_the_twin);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

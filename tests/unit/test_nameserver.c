@@ -1,5 +1,6 @@
 /* How a nameserver's address is read. */
 #include "chain/nameserver.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,9 +153,5 @@ int main(void)
     tcase_add_test(tc, test_who_is_checked);
     tcase_add_test(tc, test_a_cap_and_words);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int bad = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return bad != 0;
+    return run_suite(suite);
 }

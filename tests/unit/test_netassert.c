@@ -1,5 +1,6 @@
 /* Assertions of lwIP that do not hold: a flow that is reset, or an orderly end of the process. */
 #include "core/fatal.h"
+#include "run.h"
 #include "tests/unit/tungoflow.h"
 #include <signal.h>
 #include <sys/wait.h>
@@ -162,8 +163,6 @@ int main(void)
 {
     Suite *suite = suite_create("netassert");
     TCase *t = tcase_create("netassert");
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(t, net_up, net_down);
     tcase_add_test(t, test_unknown_assertion_ends_in_order);
@@ -174,9 +173,5 @@ int main(void)
     tcase_add_loop_test(t, test_harmless_assertion_costs_the_flow, 0, 4);
 #endif
     suite_add_tcase(suite, t);
-    r = srunner_create(suite);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include "app/registry.h"
 #include "configs/model.h"
 #include "core/option.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,9 +153,5 @@ int main(void)
     TCase *tc = tcase_create("page");
     tcase_add_test(tc, test_the_page_is_what_the_tables_say);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return run_suite(s);
 }

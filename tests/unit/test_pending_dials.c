@@ -6,6 +6,7 @@
 #include "dialworld.h"
 #include "handlers/conn.h"
 #include "pause.h"
+#include "run.h"
 
 static struct server node;
 static struct chain *chain;
@@ -176,9 +177,5 @@ int main(void)
     tcase_add_test(tc, test_reset_behind_the_clients_end);
     tcase_add_test(tc, test_end_of_a_udp_session);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include "core/floor/mem.h"
 #include "core/floor/proxyproto.h"
 #include "core/stream.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,8 +217,6 @@ int main(void)
 {
     Suite *s = suite_create("proxyproto_floor");
     TCase *t = tcase_create("proxyproto_floor");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_set_timeout(t, 120);
     tcase_add_test(t, test_sent_and_received);
@@ -225,8 +224,5 @@ int main(void)
     tcase_add_test(t, test_silence_is_no_header);
     tcase_add_test(t, test_failures);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed > 0;
+    return run_suite(s);
 }

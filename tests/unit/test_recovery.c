@@ -1,4 +1,5 @@
 /* The recovery machine against a model of a bad link, and against reports that are not true. */
+#include "run.h"
 #include "tests/unit/lossnet.h"
 #include <check.h>
 
@@ -291,16 +292,10 @@ int main(void)
     };
     Suite *suite = suite_create("recovery");
     TCase *t = tcase_create("recovery");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(t, 60);
     for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(t, tests[i]);
     suite_add_tcase(suite, t);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  */
 #include "chain/resolver.h"
 #include "core/loop.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -504,9 +505,5 @@ int main(void)
     tcase_add_test(tc, test_many_names_at_once);
     tcase_add_test(tc, test_a_changed_resolv_conf_is_read_again);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

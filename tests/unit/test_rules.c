@@ -7,6 +7,7 @@
 #include "configs/model.h"
 #include "core/addr.h"
 #include "core/loop.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -273,9 +274,5 @@ int main(void)
     tcase_add_test(tc, test_files_that_cant_be_read);
     tcase_add_test(tc, test_what_has_no_effect_is_told);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

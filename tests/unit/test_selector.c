@@ -5,6 +5,7 @@
 #include "chain/forwarder.h"
 #include "chain/hash.h"
 #include "core/loop.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,9 +334,5 @@ int main(void)
     tcase_add_test(tc, test_udp_goes_to_a_node_that_can);
     tcase_add_test(tc, test_a_hop_without_nodes_is_refused);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* tests/unit/test_shares.c - who holds most loses its own; nothing that others do takes from those
  * that have few. */
 #include "core/shares.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,9 +163,5 @@ int main(void)
     tcase_add_test(t, test_most_is_most);
     tcase_add_test(t, test_something_is_left_for_the_next_one);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

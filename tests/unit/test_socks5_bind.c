@@ -7,6 +7,7 @@
 #include "handlers/proxyoptions.h"
 #include "handlers/types.h"
 #include "listeners/listener.h"
+#include "run.h"
 #include <arpa/inet.h>
 #include <check.h>
 #include <netinet/in.h>
@@ -205,9 +206,5 @@ int main(void)
     tcase_add_test(tc, test_socks5_bind_ends_with_its_client);
     tcase_add_test(tc, test_socks5_bind_needs_to_be_enabled);
     suite_add_tcase(suite, tc);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_ENV);
-    int bad = srunner_ntests_failed(r);
-    srunner_free(r);
-    return bad == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include "core/floor/replay.h"
 #include "core/splice.h"
 #include "pause.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -325,8 +326,6 @@ int main(void)
 {
     Suite *s = suite_create("splice");
     TCase *t = tcase_create("splice");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 20);
@@ -341,8 +340,5 @@ int main(void)
     tcase_add_test(t, test_reset_behind_a_half_close_resets_the_target);
     tcase_add_test(t, test_rest_of_a_buffer_leaves_when_the_turn_is_over);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -1,6 +1,7 @@
 /* stream_shut() over floors that keep bytes: RC_OK only when the last of them has left. */
 #include "core/floor/mem.h"
 #include "core/stream.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,16 +197,11 @@ int main(void)
 {
     Suite *s = suite_create("stream_shut");
     TCase *t = tcase_create("stream_shut");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 20);
     tcase_add_test(t, test_what_a_lower_floor_holds_leaves_before_the_end);
     tcase_add_test(t, test_a_reset_while_it_drains_is_told);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -8,6 +8,7 @@
 #include "configs/check.h"
 #include "configs/cli.h"
 #include "core/host/netlink.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -307,9 +308,5 @@ int main(void)
     tcase_add_test(tc, test_a_device_tells_what_it_will_be);
     tcase_add_test(tc, test_the_way_to_this_machine_is_its_loopback);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return run_suite(s);
 }

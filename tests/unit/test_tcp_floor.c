@@ -3,6 +3,7 @@
  */
 #include "core/floor/tcp.h"
 #include "pause.h"
+#include "run.h"
 #include <arpa/inet.h>
 #include <check.h>
 #include <string.h>
@@ -172,7 +173,6 @@ int main(void)
 {
     Suite *suite = suite_create("tcp_floor");
     TCase *t = tcase_create("tcp_floor");
-    SRunner *r = srunner_create(suite);
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_what_came_before_a_reset_can_be_read_after_a_failed_send);
@@ -180,8 +180,5 @@ int main(void)
     tcase_add_test(t, test_a_hot_socket_keeps_what_was_told);
     tcase_add_test(t, test_events_follow_the_registration);
     suite_add_tcase(suite, t);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(suite);
 }

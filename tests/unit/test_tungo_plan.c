@@ -1,6 +1,7 @@
 /* tests/unit/test_tungo_plan.c - what rules see and what is dialled for a flow whose name DNS told,
  * or did not: every state with every option that counts. */
 #include "handlers/tungo_inside.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
@@ -107,9 +108,5 @@ int main(void)
     tcase_add_test(t, test_tcp);
     tcase_add_test(t, test_udp);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include "listeners/tungo/recvq.h"
 #include "listeners/tungo/sendq.h"
 #include "lwip/pbuf.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,8 +235,6 @@ int main(void)
 {
     Suite *s = suite_create("tungo_queues");
     TCase *t = tcase_create("tungo_queues");
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(t, up, down);
     tcase_add_test(t, test_flowtab_agrees_with_a_naive_twin);
@@ -244,9 +243,5 @@ int main(void)
     tcase_add_test(t, test_sendq_holds_no_block_for_little);
     tcase_add_test(t, test_blocks_have_a_cap_and_go_back);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -458,7 +458,6 @@ int main(void)
 {
     Suite *s = suite_create("tungo_udp");
     TCase *t = tcase_create("flows");
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 20);
@@ -481,6 +480,5 @@ int main(void)
     tcase_add_test(t, test_what_waited_goes_apart_when_only_single_destinations_are_served);
     tcase_add_test(t, test_a_stale_pair_survives_the_eviction_of_its_association);
     suite_add_tcase(s, t);
-    run_case(srunner_create(s), &failed);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -92,7 +92,6 @@ int main(void)
 {
     Suite *s = suite_create("tungo_udp_bursts");
     TCase *t = tcase_create("flows");
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 20);
@@ -100,6 +99,5 @@ int main(void)
     tcase_add_test(t, test_answers_are_joined_to_uso_packets);
     tcase_add_test(t, test_answers_beyond_the_mtu_are_whole_here_and_cut_elsewhere);
     suite_add_tcase(s, t);
-    run_case(srunner_create(s), &failed);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -273,7 +273,5 @@ int main(void)
     tcase_add_test(tc, test_no_handler_for_more);
     tcase_add_test(tc, test_what_waits_ends_with_its_client);
     suite_add_tcase(suite, tc);
-    int failed;
-    run_case(srunner_create(suite), &failed);
-    return failed != 0;
+    return run_suite(suite);
 }

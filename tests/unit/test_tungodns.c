@@ -6,6 +6,7 @@
 #include "core/stream.h"
 #include "dnspeer.h"
 #include "handlers/tungodns_inside.h"
+#include "run.h"
 #include <sys/stat.h>
 
 enum { HEARD_MAX = 300 };
@@ -696,9 +697,5 @@ int main(void)
     tcase_add_test(t, test_the_end_finds_open_flows);
     tcase_add_test(t, test_who_can_not_be_reached_is_told);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include "core/floor/replay.h"
 #include "handlers/tungohttp.h"
 #include "pause.h"
+#include "run.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -282,9 +283,5 @@ int main(void)
     tcase_add_test(tc, test_the_owner_is_told_and_ends_are_not);
     tcase_add_test(tc, test_each_end_is_told_when_it_is_read);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

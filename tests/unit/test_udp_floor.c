@@ -1,6 +1,7 @@
 /* core/floor/udp over loopback: sizes, families, bursts, what is heard about closed ports. */
 #include "core/floor/udp.h"
 #include "core/stream.h"
+#include "run.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,9 +211,5 @@ int main(void)
     tcase_add_test(t, test_bursts_keep_every_border);
     tcase_add_loop_test(t, test_a_closed_port_is_heard_of_and_the_flow_goes_on, 0, 2);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

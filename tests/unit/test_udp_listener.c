@@ -2,6 +2,7 @@
 #include "dialworld.h"
 #include "listeners/types.h"
 #include "pause.h"
+#include "run.h"
 #include <arpa/inet.h>
 
 enum { CLIENTS = 160, SIZE = 2000, EACH = 64 };
@@ -143,9 +144,5 @@ int main(void)
     tcase_add_test(tc, test_queues_of_all_sessions_are_capped);
     tcase_add_test(tc, test_end_of_a_session_is_told_without_reading);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

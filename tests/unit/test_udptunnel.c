@@ -7,6 +7,7 @@
 #include "handlers/assoc.h"
 #include "handlers/conn.h"
 #include "pause.h"
+#include "run.h"
 #include <arpa/inet.h>
 
 static void run_ms(uint64_t ms)
@@ -150,9 +151,5 @@ int main(void)
     tcase_add_test(tc, test_datagram_before_the_reply_is_out);
     tcase_add_test(tc, test_association_gives_up_its_turn_when_strangers_flood_it);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

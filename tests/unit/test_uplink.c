@@ -10,6 +10,7 @@
 #include "core/os.h"
 #include "core/stream.h"
 #include "pause.h"
+#include "run.h"
 #include <check.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -378,10 +379,7 @@ int main(void)
         tcase_add_test(t, test_udp_flow_finds_its_new_interface_by_itself);
         tcase_add_test(t, test_udp_without_a_way_says_so);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_ENV);
-        failed = srunner_ntests_failed(r);
-        srunner_free(r);
+        failed = run_suite(s);
     }
     return failed != 0;
 }

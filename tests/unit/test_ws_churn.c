@@ -1,6 +1,7 @@
 /* Thousands of WebSocket connections that come, echo and go, ended by either side and in every
  * manner; at the end nothing has grown: heap, LWS's numbers. */
 #include "core/floor/ws/lws_os.h"
+#include "run.h"
 #include "tests/unit/wsends.h"
 #include <malloc.h>
 #include <stdio.h>
@@ -181,8 +182,6 @@ int main(void)
 {
     Suite *suite = suite_create("ws_churn");
     TCase *tc = tcase_create("ws_churn");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);
@@ -190,8 +189,5 @@ int main(void)
     tcase_add_test(tc, test_idle_flow_is_small);
     tcase_add_test(tc, test_contexts_come_and_go);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "core/floor/tls_buf.h"
 #include "core/floor/tls_ctx.h"
+#include "run.h"
 #include "tlscerts.h"
 #include "tlspair.h"
 #include <check.h>
@@ -107,19 +108,13 @@ __attribute__((unused)) static int run_cases(const char *name, void (*add)(TCase
 {
     Suite *suite = suite_create(name);
     TCase *c = tcase_create(name);
-    SRunner *runner;
-    int failed;
 
     tcase_add_unchecked_fixture(c, tlscerts_make, tlscerts_remove);
     tcase_add_checked_fixture(c, tlspair_setup, teardown);
     tcase_set_timeout(c, 30);
     add(c);
     suite_add_tcase(suite, c);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }
 
 #endif

@@ -43,7 +43,7 @@ static bool is_done(const struct tlsend *e)
     return e->failed || e->closed || !e->s || (e->eof && e->shut);
 }
 
-static void fail(struct tlsend *e)
+static void note_failure(struct tlsend *e)
 {
     e->failed = true;
     e->diag = *stream_diag(e->s);
@@ -66,7 +66,7 @@ static void receive(struct tlsend *e)
     } else if (rc == RC_EOF) {
         e->eof = true;
     } else if (rc != RC_AGAIN) {
-        fail(e);
+        note_failure(e);
     }
 }
 
@@ -92,7 +92,7 @@ static void give(struct tlsend *e)
             (void)next_byte(&e->tx);
         e->sent += n;
     } else if (rc != RC_AGAIN) {
-        fail(e);
+        note_failure(e);
     }
 }
 
@@ -102,7 +102,7 @@ static void end_writing(struct tlsend *e)
 
     e->shut = rc == RC_OK;
     if (rc != RC_OK && rc != RC_AGAIN)
-        fail(e);
+        note_failure(e);
 }
 
 static void on_event(struct stream *s, unsigned ready, void *arg)
@@ -116,7 +116,7 @@ static void on_event(struct stream *s, unsigned ready, void *arg)
         if (rc == RC_OK)
             e->open = true;
         else if (rc != RC_AGAIN)
-            fail(e);
+            note_failure(e);
     } else {
         if (ready & STREAM_IN)
             receive(e);

@@ -3,6 +3,7 @@
 #ifndef TESTS_TUNGOFLOW_H
 #define TESTS_TUNGOFLOW_H
 
+#include "run.h"
 #include "tests/unit/tungonet.h"
 #include <check.h>
 
@@ -85,18 +86,12 @@ static inline int run_tests(const char *name, const TTest *const *tests, size_t 
 {
     Suite *suite = suite_create(name);
     TCase *t = tcase_create(name);
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(t, net_up, net_down);
     for (size_t i = 0; i < n; i++)
         tcase_add_test(t, tests[i]);
     suite_add_tcase(suite, t);
-    r = srunner_create(suite);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(suite);
 }
 
 #endif

@@ -12,6 +12,7 @@
 #include "listeners/tungo/udp.h"
 #include "listeners/tungo/udp_table.h"
 #include "pause.h"
+#include "run.h"
 #include <check.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -319,13 +320,6 @@ static struct far *open_first(void)
     ck_assert_uint_ge(n_opened, 1);
     tungo_udp_ready(NULL, opened[0], &f->dgram, RC_OK);
     return f;
-}
-
-static void run_case(SRunner *r, int *ret_failed)
-{
-    srunner_run_all(r, CK_ENV);
-    *ret_failed = srunner_ntests_failed(r);
-    srunner_free(r);
 }
 
 #endif

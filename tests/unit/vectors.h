@@ -10,6 +10,7 @@
 
 #include "core/rc.h"
 #include "core/wire/cursor.h"
+#include "run.h"
 #include <check.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -229,11 +230,7 @@ static inline int vectors_main(const char *name, const TTest *const *tests)
     for (; *tests; tests++)
         tcase_add_test(tc, *tests);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }
 
 #endif

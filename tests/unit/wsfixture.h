@@ -4,6 +4,7 @@
 #define TESTS_UNIT_WSFIXTURE_H
 
 #include "core/addr.h"
+#include "run.h"
 #include "tests/unit/vectors.h"
 #include "tests/unit/wsends.h"
 
@@ -175,16 +176,5 @@ static inline const char *vector_text(const char *name)
 #define ASK(more)                                                                                  \
     "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"                 \
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" more "\r\n"
-
-static inline int run_suite(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
 
 #endif
