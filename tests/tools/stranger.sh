@@ -9,9 +9,8 @@ root=$dir/$package
 if [ ! -e "$root/complete" ]; then
 	command -v apt-get >/dev/null || { echo "$program is not installed" >&2 && exit 1; }
 	rm -rf "$root" && mkdir -p "$root/debs"
-	lacks=$(apt-cache depends "$package" | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p')
-	for p in $package $lacks; do
-		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] && continue
+	lacks=$(apt-get -s --no-install-recommends install "$package" 2>/dev/null | sed -n 's/^Inst \([^ ]*\).*/\1/p')
+	for p in ${lacks:-$package}; do
 		(cd "$root/debs" && timeout 60 apt-get -q download "$p" >/dev/null 2>&1) || { echo "$p can't be downloaded" >&2 && exit 1; }
 	done
 	for d in "$root"/debs/*.deb; do dpkg-deb -x "$d" "$root"; done
