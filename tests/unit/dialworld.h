@@ -14,10 +14,13 @@
 #include "core/stream.h"
 #include "handlers/types.h"
 #include "listeners/listener.h"
+#include <arpa/inet.h>
 #include <check.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct loop *loop;
@@ -39,7 +42,7 @@ static inline void world_start(void)
     ck_assert(loop != NULL);
     stuck = false;
     timer_init(loop, &watchdog, on_watchdog);
-    ck_assert(timer_start(&watchdog, 20000));
+    ck_assert(timer_start(&watchdog, 100000));
 }
 
 static inline void world_stop(void)
@@ -186,15 +189,16 @@ static inline void unserve(struct server *srv)
     close(srv->fd);
 }
 
-/* A port on which nobody listens. */
+/* A port on which nobody listens, nor can: a socket has it, until the test's process ends. */
 static inline uint16_t refusing_port(void)
 {
-    struct addr at = loopback(AF_INET, 0);
-    int fd;
-    ck_assert_int_eq(os_listen_tcp(&at, false, false, 1, &fd, NULL), RC_OK);
-    ck_assert_int_eq(os_local_addr(fd, &at), RC_OK);
-    close(fd);
-    return at.port;
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof sa;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+    return ntohs(sa.sin_port);
 }
 
 /* A port whose queue of connections is full: a SYN gets no answer. Close fds[0..3]. */

@@ -182,7 +182,7 @@ static inline struct stream *farend_start(uint32_t seed, const char *const *scri
     timer_init(loop, &far.pause, far_pause_over);
     timer_init(loop, &watchdog, on_watchdog);
     watchdog_fired = false;
-    ck_assert(timer_start(&watchdog, 20000));
+    ck_assert(timer_start(&watchdog, 100000));
     ck_assert(mem_pair(loop, &(struct mem_cfg){.cap_bytes = 4096, .seed = seed}, &a, &b));
     far.s = stream_new(loop);
     stream_push(far.s, b);

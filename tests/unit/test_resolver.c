@@ -282,7 +282,7 @@ START_TEST(test_silence_ends_at_the_deadline)
     loop_run(loop);
     ck_assert_int_eq(a.rc, RC_TIMEOUT);
     ck_assert_uint_ge(a.last_ms - start, 290);
-    ck_assert_uint_lt(a.last_ms - start, 1500);
+    ck_assert_uint_lt(a.last_ms - start, 8000);
     /* and the next one is asked again */
     server.silent = false;
     ask(r, &a, "v4.example", true, true);

@@ -191,12 +191,12 @@ START_TEST(test_the_next_server)
         ck_assert_uint_eq(found.keep_ms, 300000);
     }
     peer.answer = say_nothing;
-    s->timeout_ms = 300;
+    s->timeout_ms = 1500;
     uv_update_time(loop_uv(loop));
     uint64_t from = loop_now_ms(loop);
     ck_assert_int_eq(resolve("b.test", FAMILY_V4 | FAMILY_V6), RC_OK);
     ck_assert_str_eq(first(), "198.51.100.2");
-    ck_assert_uint_lt(loop_now_ms(loop) - from, 550);
+    ck_assert_uint_lt(loop_now_ms(loop) - from, 2900);
     int asked = peer.asked_udp; /* for a while it is asked last */
     ck_assert_int_eq(resolve("4.test", FAMILY_V4), RC_OK);
     ck_assert_str_eq(first(), "198.51.100.2");

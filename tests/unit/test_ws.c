@@ -363,14 +363,14 @@ END_TEST
 
 START_TEST(test_keepalive_pings_and_lives_on_pongs)
 {
-    struct ws_cfg cfg = {.keepalive = true, .ping_ms = 400};
+    struct ws_cfg cfg = {.keepalive = true, .ping_ms = 1000};
     uint64_t until;
 
     cctx = client_ctx(&cfg);
     client.keep_open = server.keep_open = true;
     server.deaf = true; /* its pongs come from reading ahead */
     connect_ends(0, 0);
-    until = loop_now_ms(loop) + 1500;
+    until = loop_now_ms(loop) + 3500;
     while (loop_now_ms(loop) < until)
         uv_run(loop_uv(loop), UV_RUN_ONCE);
     ck_assert(client.open);

@@ -98,14 +98,14 @@ END_TEST
 
 START_TEST(test_keepalive_under_back_pressure)
 {
-    struct ws_cfg cfg = {.keepalive = true, .ping_ms = 400};
+    struct ws_cfg cfg = {.keepalive = true, .ping_ms = 1000};
     uint64_t until;
 
     cctx = client_ctx(&cfg);
     client.to_send = 30000; /* waits in the server's read-ahead: its owner is deaf */
     client.keep_open = server.keep_open = server.deaf = true;
     connect_hops(0, 0, 1);
-    until = loop_now_ms(loop) + 1500;
+    until = loop_now_ms(loop) + 3500;
     while (loop_now_ms(loop) < until)
         uv_run(loop_uv(loop), UV_RUN_ONCE);
     ck_assert(client.open);
