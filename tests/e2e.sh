@@ -9,7 +9,7 @@ mkdir -p "$logs"
 
 if [ "${1:-}" = --one ]; then
 	script=$2 name=$(basename "$2" .sh) start=$(date +%s)
-	timeout -k 10 "${E2E_SECONDS:-240}" sh "$script" </dev/null >"$logs/$name.log" 2>&1
+	timeout -k 10 "${E2E_SECONDS:-480}" sh "$script" </dev/null >"$logs/$name.log" 2>&1
 	status=$?
 	took="($(($(date +%s) - start)) s)"
 	if [ $status = 77 ]; then
@@ -20,7 +20,7 @@ if [ "${1:-}" = --one ]; then
 	good=${1:-0} bad=${2:-0}
 	if [ $# = 0 ] || { [ $status != 0 ] && [ "$bad" = 0 ]; }; then bad=$((bad + 1)); fi
 	{
-		[ "$bad" = 0 ] && [ -z "${V:-}" ] || { grep -A 12 '^FAIL' "$logs/$name.log" || tail -n 20 "$logs/$name.log"; } | head -n 60
+		[ "$bad" = 0 ] && [ -z "${V:-}" ] || { grep -a -A 12 '^FAIL' "$logs/$name.log" || tail -n 20 "$logs/$name.log"; } | head -n 60
 		echo "$name: $good passed, $bad failed $took"
 	} >"$logs/$name.result"
 	cat "$logs/$name.result"

@@ -8,7 +8,7 @@ PORT=5000
 net_up
 net_mark
 
-load() { inside "$C" timeout 60 "$TOOLS/tcpload" "$@"; }
+load() { inside "$C" timeout 200 "$TOOLS/tcpload" "$@"; }
 # fwd_up NAME ARGUMENT...
 fwd_up() {
 	what_runs=$1 && shift

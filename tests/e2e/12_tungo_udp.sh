@@ -21,11 +21,11 @@ datagrams() { # way
 		check "$way, $a: $many sockets to one address" probe udpmany "$a" $many 5
 		for n in 1500 9000 30000 65507; do check "$way, $a: an answer of $n bytes" probe udpbig "$a" $n; done
 		check "$way, $a: DNS A" sh -c "[ \"\$(ip netns exec $C python3 $here/tests/tools/ask.py $a example.org)\" = 192.0.2.1 ]"
-		check "$way, $a: DNS AAAA by dig" sh -c "[ \"\$(ip netns exec $C dig +short +time=3 +tries=1 @$a example.org AAAA)\" = 2001:db8::1 ]"
-		check "$way, $a: DNS by TCP" sh -c "[ \"\$(ip netns exec $C dig +tcp +short +time=3 +tries=1 @$a example.org A)\" = 192.0.2.1 ]"
-		check "$way, $a: ping" inside "$C" ping -c 3 -i 0.2 -W 2 "$a"
-		check "$way, $a: ping of 1400 bytes" inside "$C" ping -c 2 -i 0.2 -W 2 -s 1400 "$a"
-		check "$way, $a: ping of 5000 bytes" inside "$C" ping -c 2 -i 0.2 -W 2 -s 5000 "$a"
+		check "$way, $a: DNS AAAA by dig" sh -c "[ \"\$(ip netns exec $C dig +short +time=15 +tries=1 @$a example.org AAAA)\" = 2001:db8::1 ]"
+		check "$way, $a: DNS by TCP" sh -c "[ \"\$(ip netns exec $C dig +tcp +short +time=15 +tries=1 @$a example.org A)\" = 192.0.2.1 ]"
+		check "$way, $a: ping" inside "$C" ping -c 3 -i 0.2 -W 15 "$a"
+		check "$way, $a: ping of 1400 bytes" inside "$C" ping -c 2 -i 0.2 -W 15 -s 1400 "$a"
+		check "$way, $a: ping of 5000 bytes" inside "$C" ping -c 2 -i 0.2 -W 15 -s 5000 "$a"
 	done
 	check "$way: one socket, silence beyond udpTimeout, again" probe udplate "$TARGET" 3
 	wait_for "$way: the end of all associations (client $(fds "$pid_client"), was $base)" 12 idle "$base" && ok "$way: all associations are gone"

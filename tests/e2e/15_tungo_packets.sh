@@ -26,7 +26,11 @@ ends() { wait_for "$1: the end of its associations" "$2" few_fds "$pid_client" "
 tungo_up client 'udpTimeout=30s'
 base=$(fds "$pid_client")
 # the device's MTU is smaller than the LAN's: its first large datagram is lost and tells the host, as behind any router
-for a in "$TARGET" "$TARGET6"; do inside "$L" python3 "$here/tests/tools/probe.py" --seconds 5 udp "$a" 1450 >/dev/null 2>&1; done
+told_mtu() { ip -n "$L" route get "$1" | grep -q 'mtu 1420'; }
+for a in "$TARGET" "$TARGET6"; do
+	inside "$L" python3 "$here/tests/tools/probe.py" --seconds 0.1 udp "$a" 1450 >/dev/null 2>&1
+	wait_for "the device's MTU is told to the LAN host, $a" 5 told_mtu "$a"
+done
 for n in "$C" "$L"; do
 	who=client && [ "$n" = "$C" ] || who="LAN host"
 	for v in "$TARGET $other" "$TARGET6 $other6"; do
@@ -39,10 +43,10 @@ for n in "$C" "$L"; do
 			check "$who, $a: fragments, $kind" inside "$n" python3 "$tool" fragments "$a" $kind
 		done
 		check "$who, $a: every size" inside "$n" python3 "$here/tests/tools/probe.py" udp "$a" 0 1 1372 1373 1392 1393 1452 1453 1472 1473 2800 20000 65507
-		check "$who, $a: ping of 1 and of 20000 bytes" sh -c "ip netns exec $n ping -c 1 -W 2 -s 1 $a && ip netns exec $n ping -c 1 -W 2 -s 20000 $a"
+		check "$who, $a: ping of 1 and of 20000 bytes" sh -c "ip netns exec $n ping -c 1 -W 15 -s 1 $a && ip netns exec $n ping -c 1 -W 15 -s 20000 $a"
 	done
 done
-check "ping of an address that nobody has" inside "$C" ping -c 1 -W 2 10.90.9.77
+check "ping of an address that nobody has" inside "$C" ping -c 1 -W 15 10.90.9.77
 stop_pid "$pid_client" && same "client ended with status" 0 "$status"
 
 # DNS exchanges do not wait for udpTimeout, nor do sockets that their owner closed

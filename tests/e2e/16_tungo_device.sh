@@ -36,11 +36,11 @@ same "one address per family, as before" 2 "$(ip -n "$C" -o addr show dev tungo 
 fds_back client "$pid_client" "$base" 10
 
 # a second one of the same name is refused at once, in words; a long name too
-inside "$C" timeout 5 "$CGOST" -L "$(tungo_url)" >"$work/second.log" 2>&1
+inside "$C" timeout 40 "$CGOST" -L "$(tungo_url)" >"$work/second.log" 2>&1
 check "a taken name is refused with a reason" said second 'busy'
-inside "$C" timeout 5 "$CGOST" -L 'tungo://:0?name=sixteen-letters-&net=192.168.7.1/24' >"$work/long.log" 2>&1
+inside "$C" timeout 40 "$CGOST" -L 'tungo://:0?name=sixteen-letters-&net=192.168.7.1/24' >"$work/long.log" 2>&1
 check "a long name is refused with a reason" said long '15'
-inside "$C" timeout 5 "$CGOST" -L 'tungo://:0?name=tx&net=192.168.7.1/24&mtu=70000' >"$work/mtu.log" 2>&1
+inside "$C" timeout 40 "$CGOST" -L 'tungo://:0?name=tx&net=192.168.7.1/24&mtu=70000' >"$work/mtu.log" 2>&1
 check "a senseless MTU is refused with a reason" said mtu 'mtu'
 check "the first one never noticed" both
 stop_pid "$pid_client" && same "client ended with status" 0 "$status"

@@ -40,13 +40,13 @@ sniffer_down() { # NAME PID
 	wait_for "the device goes" 5 gone
 }
 # where a request for http://NAME/ that is sent to the original address ends: "ADDRESS NAME PATH"
-http() { name=$1 && shift && inside "$C" curl -s -m 10 --resolve "$name:80:$TARGET" "$@" "http://$name/x" | cut -d' ' -f1-3; }
-keepalive() { inside "$C" timeout 30 python3 "$here/tests/tools/keepalive.py" "$TARGET" 80 "$@"; }
-hello() { inside "$C" timeout 20 python3 "$here/tests/tools/tlshello.py" "$TARGET" 443 "$work/ca" "$@" 2>&1; }
+http() { name=$1 && shift && inside "$C" curl -s -m 60 --resolve "$name:80:$TARGET" "$@" "http://$name/x" | cut -d' ' -f1-3; }
+keepalive() { inside "$C" timeout 100 python3 "$here/tests/tools/keepalive.py" "$TARGET" 80 "$@"; }
+hello() { inside "$C" timeout 100 python3 "$here/tests/tools/tlshello.py" "$TARGET" 443 "$work/ca" "$@" 2>&1; }
 # raw TEXT [PORT]: bytes to a port of the original address, what comes back within a second
-raw() { printf "$1" | inside "$C" timeout 10 python3 -c '
+raw() { printf "$1" | inside "$C" timeout 60 python3 -c '
 import socket, sys
-s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30)
 s.sendall(sys.stdin.buffer.read())
 s.shutdown(socket.SHUT_WR)
 out = b""
@@ -56,11 +56,20 @@ try:
 except OSError as e:
     out += type(e).__name__.encode()
 sys.stdout.buffer.write(out)' "$TARGET" "${2:-7}"; }
-ms() { begin=$(date +%s%3N) && "$@" >/dev/null 2>&1 && echo $(($(date +%s%3N) - begin)); }
-between() { [ "$2" -ge "$1" ] && [ "$2" -le "$3" ] || { echo "$2 is not between $1 and $3"; return 1; }; }
+# first_after LEAST MOST: a server that speaks first is heard never before LEAST ms; by MOST in one try of ten, for the others
+# may have had to wait for the machine
+first_after() {
+	for try in 1 2 3 4 5 6 7 8 9 10; do
+		took=$(probe first "$TARGET") || break
+		if [ "$took" -lt "$1" ] || [ "$took" -le "$2" ]; then break; fi
+	done
+	check "a server that speaks first waits $1 ms ($took)" [ "$took" -ge "$1" -a "$took" -le "$2" ]
+}
+# what says all that there is to know is never waited for: so nothing here depends on the speed of the machine
+PATIENT='sniffing=true&sniffing.timeout=20s'
 
 # --- the name is dialled, with the port that was asked for
-sniffer_up sniff 'sniffing=true&bypass=blocked.test'
+sniffer_up sniff "$PATIENT&bypass=blocked.test"
 sniff=$pid
 http warm.up >/dev/null
 before=$(fds "$sniff")
@@ -92,11 +101,11 @@ same "TLS: 2,000 bytes in 2 segments" named "$(hello named.test --pad 2000 --cut
 same "TLS: 10,000 bytes in 20 records and 3 segments" named "$(hello named.test --pad 10000 --records 20 --cut 3 --cut 5000)"
 same "TLS: byte by byte at the front" named "$(hello named.test --cut 1 --cut 2 --cut 5 --cut 6 --pause 0.01)"
 long=$(seq -s, 1000 1400)
-check "openssl: ClientHello of many records" sh -c "echo Q | ip netns exec $C timeout 10 openssl s_client -connect $TARGET:443 -servername named.test -max_send_frag 512 -alpn $long 2>&1 | grep 'subject=CN = named'"
+check "openssl: ClientHello of many records" sh -c "echo Q | ip netns exec $C timeout 60 openssl s_client -connect $TARGET:443 -servername named.test -max_send_frag 512 -alpn $long 2>&1 | grep 'subject=CN = named'"
 for v in tls1_2 tls1_3; do
-	check "openssl -$v" sh -c "echo Q | ip netns exec $C timeout 10 openssl s_client -connect $TARGET:443 -servername named.test -$v 2>&1 | grep 'subject=CN = named'"
+	check "openssl -$v" sh -c "echo Q | ip netns exec $C timeout 60 openssl s_client -connect $TARGET:443 -servername named.test -$v 2>&1 | grep 'subject=CN = named'"
 done
-check "curl over TLS" sh -c "ip netns exec $C curl -sk -m 10 --resolve other.named.test:443:$TARGET https://other.named.test/ -w '%{certs}' -o /dev/null -v 2>&1 | grep 'CN=named'"
+check "curl over TLS" sh -c "ip netns exec $C curl -sk -m 60 --resolve other.named.test:443:$TARGET https://other.named.test/ -w '%{certs}' -o /dev/null -v 2>&1 | grep 'CN=named'"
 
 # --- what says nothing that we know
 for bytes in 'hello' 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\000\000\000\004' 'Z' 'GE' '\026\003\001' '\026\003\001\000\005hello' 'GETTING nowhere\n\n' 'SSH-2.0-x\r\n' '*1\r\n$4\r\nPING\r\n' '\000\001\002\003\377'; do
@@ -106,26 +115,38 @@ for bytes in 'hello' 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\000\000\000\004' 'Z' 'GE'
 done
 check "3 MB of noise, both ways" probe echo "$TARGET" 3000000
 (printf 'GET / HTTP/1.1\r\nX: ' && head -c 40000 /dev/zero | tr '\0' x) >"$work/sent"
-inside "$C" timeout 10 python3 -c '
+inside "$C" timeout 60 python3 -c '
 import socket, sys
-s = socket.create_connection((sys.argv[1], 7), timeout=5)
+s = socket.create_connection((sys.argv[1], 7), timeout=30)
 b = open(sys.argv[2], "rb").read()
 s.sendall(b)
 got = b""
 while len(got) < len(b):
     got += s.recv(65536)
 sys.exit(got != b)' "$TARGET" "$work/sent" && ok "a head over the cap arrives as it is" || bad "a head over the cap"
-first_ms=$(ms probe first "$TARGET")
-check "a server that speaks first waits 300 ms (${first_ms:-failed}, with the start of the probe)" between 300 "${first_ms:-99999}" $((900 + ${slow:+2000} + 0))
 check "a half-close by the application, 4 MiB" probe up "$TARGET" $((4 << 20))
 check "a half-close by the target, 4 MiB after it" probe late "$TARGET" $((4 << 20))
-check "a reset of the target" probe reset "$TARGET"
 check "100 flows at once" probe flows "$TARGET" 100 200000
 check "IPv6" probe up "$TARGET6" 100000
 sniffer_down sniff "$sniff"
 
-# --- fallback, and another time
-sniffer_up fallback 'sniffing=true&sniffing.fallback=true&sniffing.timeout=1s'
+# --- how long a client is waited for that says nothing, or too little
+sniffer_up short sniffing=true
+short=$pid
+http warm.up >/dev/null
+before=$(fds "$short")
+first_after 300 $((900 + ${slow:+2000} + 0))
+check "a reset of the target" probe reset "$TARGET"
+sniffer_down short "$short"
+sniffer_up longer 'sniffing=true&sniffing.timeout=1s'
+longer=$pid
+http warm.up >/dev/null
+before=$(fds "$longer")
+first_after 1000 3500
+sniffer_down longer "$longer"
+
+# --- fallback
+sniffer_up fallback "$PATIENT&sniffing.fallback=true"
 fallback=$pid
 http warm.up >/dev/null
 before=$(fds "$fallback")
@@ -133,10 +154,8 @@ same "fallback: a name that does not resolve" "$TARGET nx.test /x" "$(http nx.te
 same "fallback: a name whose address is unreachable" "$TARGET dead.test /x" "$(http dead.test)"
 same "fallback: a good name" "$NAMED named.test /x" "$(http named.test)"
 same "fallback: TLS" original "$(hello nx.test --records 3)"
-first_ms=$(ms probe first "$TARGET")
-check "a server that speaks first waits 1 s (${first_ms:-failed})" between 1000 "${first_ms:-99999}" 3500
 sniffer_down fallback "$fallback"
-sniffer_up fallrule "sniffing=true&sniffing.fallback=true&bypass=$TARGET"
+sniffer_up fallrule "$PATIENT&sniffing.fallback=true&bypass=$TARGET"
 fallback=$pid
 before=$(fds "$fallback")
 same "fallback: not to an address that a rule forbids" "" "$(http nx.test)"
@@ -144,7 +163,7 @@ same "fallback: a name elsewhere is not meant" "$NAMED named.test /x" "$(http na
 sniffer_down fallrule "$fallback"
 
 # --- the address is dialled, rules see the name
-sniffer_up override 'sniffing=true&sniffing.override=false'
+sniffer_up override "$PATIENT&sniffing.override=false"
 override=$pid
 http warm.up >/dev/null
 before=$(fds "$override")
@@ -158,7 +177,7 @@ sniffer_down override "$override"
 start relay "$S" sh -c 'mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv" /etc/resolv.conf && shift && exec "$@"' sh "$work" "$CGOST" -L 'relay+wss://:443'
 mine="$mine $pid"
 wait_for "relay" 10 listens "$S" 443
-sniffer_up chain 'sniffing=true&sniffing.fallback=true' -F "relay+wss://$SERVER:443"
+sniffer_up chain 'sniffing=true&sniffing.timeout=4s&sniffing.fallback=true' -F "relay+wss://$SERVER:443"
 chain=$pid
 http warm.up >/dev/null
 before=$(fds "$chain")

@@ -42,7 +42,7 @@ side() { # whom the target saw, in a word
 # way URL [CURL-WORD...]: direct, chain, other, or the status of curl
 way() {
 	url=$1 && shift
-	answer=$(inside "$C" curl -s -m 8 "$@" "$url/x" 2>/dev/null) || { echo "curl $?" && return; }
+	answer=$(inside "$C" curl -s -m 60 "$@" "$url/x" 2>/dev/null) || { echo "curl $?" && return; }
 	side "${answer##* }"
 }
 socks="--socks5-hostname 127.0.0.1:1080"
@@ -54,7 +54,9 @@ ways() {
 # udp WANT HOST...: one association of the socks5 server
 udp() {
 	what=$1 want=$2 && shift 2
-	got= && for a in $(inside "$C" python3 "$here/tests/tools/udpwho.py" ask ${via:-} "$@"); do got="$got$(side "$a") "; done
+	hosts= wanted=$want # who is expected to be silent is not waited for long
+	for h; do case $wanted in none*) hosts="$hosts $h=none" ;; *) hosts="$hosts $h" ;; esac && wanted=${wanted#* }; done
+	got= && for a in $(inside "$C" python3 "$here/tests/tools/udpwho.py" ask ${via:-} $hosts); do got="$got$(side "$a") "; done
 	same "$what" "$want" "${got% }"
 }
 reply() { check "$1" probe --via "$2" error "$3" "$4" "$5" 3000; }
@@ -75,7 +77,7 @@ reply "service, socks5: IPv6 range" socks5://127.0.0.1:1080 "$T26" 80 'socks 2'
 reply "service, socks5: name and port" socks5://127.0.0.1:1080 chain.test 81 'socks 2'
 reply "service, http: 403" http://127.0.0.1:8080 direct.test 80 'http 403'
 ways service "chain.test=direct" "www.direct.test=direct" "$TARGET=direct" "[$TARGET6]=direct"
-same "service, http: a plain request is 403" 403 "$(inside "$C" curl -s -m 5 -o /dev/null -w '%{http_code}' -x http://127.0.0.1:8080 http://direct.test/)"
+same "service, http: a plain request is 403" 403 "$(inside "$C" curl -s -m 60 -o /dev/null -w '%{http_code}' -x http://127.0.0.1:8080 http://direct.test/)"
 same "service, http: others pass" direct "$(way http://chain.test -x http://127.0.0.1:8080)"
 same "service, socks4: is refused" "curl 97" "$(way http://direct.test --socks4a 127.0.0.1:1084)"
 same "service, socks4: others pass" direct "$(way http://chain.test --socks4a 127.0.0.1:1084)"
@@ -205,10 +207,10 @@ wait_for "file: it comes" 6 is direct.test direct && ok "file: it comes"
 down "$pid_later"
 
 # --- tungo: refused is ICMP; the first bytes may name the target
-answer() { inside "$C" timeout 8 python3 -c '
+answer() { inside "$C" timeout 60 python3 -c '
 import socket, sys
 try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=40)
     print("open")
 except TimeoutError:
     print("timeout")
@@ -251,7 +253,7 @@ END
 ours dns "$C" -C "$work/dns.yml"
 udp_listens() { inside "$1" ss -Hlun "sport = :$2" | grep -q .; }
 wait_for "dns" 10 udp_listens "$C" 5300
-status() { inside "$C" dig +time=3 +tries=1 -p 5300 @127.0.0.1 "$1" A | sed -n 's/.*status: \([A-Z]*\),.*/\1/p; s/.*, ANSWER: \([0-9]*\).*/\1/p' | xargs; }
+status() { inside "$C" dig +time=20 +tries=1 -p 5300 @127.0.0.1 "$1" A | sed -n 's/.*status: \([A-Z]*\),.*/\1/p; s/.*, ANSWER: \([0-9]*\).*/\1/p' | xargs; }
 same "dns, service: nothing" "NOERROR 0" "$(status hidden.test)"
 same "dns: an upstream that no rule excludes" "NOERROR 1" "$(status chain.test)"
 same "dns: none is left" "SERVFAIL 0" "$(status www.direct.test)"
@@ -260,31 +262,34 @@ down "$pid_dns"
 # --- admissions
 gone() { ! ip -n "$C" link show tungo 2>/dev/null; }
 wait_for "the device goes" 5 gone
-from() { inside "$C" curl -s -m 5 --interface "$1" -x "$2://$SERVER:$3" "http://$TARGET/x" >/dev/null 2>&1 && echo in || echo out; }
-echo_from() { inside "$C" timeout 5 python3 -c '
+from() { inside "$C" curl -s -m 60 --interface "$1" -x "$2://$SERVER:$3" "http://$TARGET/x" >/dev/null 2>&1 && echo in || echo out; }
+echo_from() { # FROM PORT SECONDS
+	inside "$C" timeout 60 python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind((sys.argv[1], 0))
-s.settimeout(1)
+s.settimeout(int(sys.argv[4]))
 s.sendto(b"x", (sys.argv[2], int(sys.argv[3])))
 try:
     print("in" if s.recv(9) == b"x" else "out")
 except OSError:
-    print("out")' "$1" "$SERVER" "$2"; }
+    print("out")' "$1" "$SERVER" "$2" "$3"; }
 ours doors "$S" -L 'socks5://:2001?admission=10.90.1.3' -L 'socks5://:2002?admission=~10.90.1.0/31,10.90.1.2-10.90.1.2' -L "udp://:2003/$TARGET:7?admission=10.90.1.3" -L 'http+tls://:2004?admission=10.90.1.3'
 for p in 2001 2002 2004; do wait_for "doors" 10 listens "$S" $p; done
 same "admission: not listed" in "$(from 10.90.1.2 socks5 2001)"
 same "admission: listed" out "$(from 10.90.1.3 socks5 2001)"
 same "admission, whitelist: listed" in "$(from 10.90.1.2 socks5 2002)"
 same "admission, whitelist: not listed" out "$(from 10.90.1.3 socks5 2002)"
-same "admission, UDP: not listed" in "$(echo_from 10.90.1.2 2003)"
-same "admission, UDP: listed" out "$(echo_from 10.90.1.3 2003)"
-same "admission, TLS: not listed" in "$(inside "$C" curl -s -m 5 --proxy-insecure --interface 10.90.1.2 -x "https://$SERVER:2004" "http://$TARGET/x" >/dev/null && echo in)"
-same "admission, TLS: listed" out "$(inside "$C" curl -s -m 5 --proxy-insecure --interface 10.90.1.3 -x "https://$SERVER:2004" "http://$TARGET/x" >/dev/null || echo out)"
+same "admission, UDP: not listed" in "$(echo_from 10.90.1.2 2003 20)"
+same "admission, UDP: listed" out "$(echo_from 10.90.1.3 2003 1)"
+same "admission, TLS: not listed" in "$(inside "$C" curl -s -m 60 --proxy-insecure --interface 10.90.1.2 -x "https://$SERVER:2004" "http://$TARGET/x" >/dev/null && echo in)"
+same "admission, TLS: listed" out "$(inside "$C" curl -s -m 60 --proxy-insecure --interface 10.90.1.3 -x "https://$SERVER:2004" "http://$TARGET/x" >/dev/null || echo out)"
 check "admission: who was refused, by which rule" grep -q 'client 10.90.1.3:[0-9]* is refused: admission admission-0, \\"10.90.1.3\\" (-L #1' "$work/doors.log"
 before=$(fds "$pid_doors")
+lines=$(grep -c 'is refused: admission admission-0' "$work/doors.log") since=$(date +%s)
 for i in 1 2 3 4 5 6 7 8 9 10; do from 10.90.1.3 socks5 2001 >/dev/null; done
-check "admission: a scan does not fill the log" [ "$(grep -c 'is refused: admission admission-0' "$work/doors.log")" -le 4 ]
+lines=$(($(grep -c 'is refused: admission admission-0' "$work/doors.log") - lines)) # one a second at most
+check "admission: a scan does not fill the log ($lines lines)" [ $lines -le $(($(date +%s) - since + 2)) ]
 fds_back doors "$pid_doors" "$before" 5
 down "$pid_doors"
 check "admission: how many in all" grep -q '"msg":"11 clients were refused' "$work/doors.log"
@@ -323,7 +328,7 @@ explain 'chain: .*203.0.113.10:443' 'no rule matches' udp 203.0.113.10:443
 # --- what can't be meant
 told() { # what status pattern words...
 	what=$1 want=$2 pattern=$3 && shift 3
-	inside "$C" timeout 5 "$CGOST" "$@" >"$work/out" 2>&1 </dev/null
+	inside "$C" timeout 40 "$CGOST" "$@" >"$work/out" 2>&1 </dev/null
 	got=$?
 	if [ "$got" = "$want" ] && grep -qE -e "$pattern" "$work/out"; then ok "$what: $(grep -E -e "$pattern" "$work/out" | cut -c1-130)"; else bad "$what: status $got: $(head -n 2 "$work/out" | cut -c1-200)"; fi
 }

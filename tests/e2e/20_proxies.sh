@@ -17,7 +17,7 @@ start proxies "$S" sh -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' sh
 mine="$mine $pid"
 for p in 8080 8081 1080 1081 8000 8001 1084; do wait_for "port $p" 10 listens "$S" $p; done
 
-fetch() { inside "$C" curl -sS -m 20 "$@"; }
+fetch() { inside "$C" curl -sS -m 60 "$@"; }
 page() { # what target curl-words...: the target's page came
 	what=$1 to=$2 && shift 2
 	fetch "$@" "http://$to/hello" >"$work/page" 2>&1

@@ -29,14 +29,14 @@ serve() { background serve.log 'listening ' "$cat" serve 127.0.0.1:0 "$@"; }
 # client WHAT EXPECTED options...: says "abc" to s_server -rev; expected: part of "ANSWER REASON"
 client() {
 	what=$1 want=$2 && shift 2
-	got=$(printf 'abc\n' | timeout 10 "$cat" connect "127.0.0.1:$port" name=example.test "$@" 2>&1 | tr '\n' ' ')
+	got=$(printf 'abc\n' | timeout 60 "$cat" connect "127.0.0.1:$port" name=example.test "$@" 2>&1 | tr '\n' ' ')
 	case $got in *"$want"*) ok "$what" ;; *) bad "$what: got '$got', not '$want'" ;; esac
 	stop_pid "$pid"
 }
 # stranger WHAT PATTERN options...: s_client shakes hands with `serve`
 stranger() {
 	what=$1 want=$2 && shift 2
-	timeout 10 openssl s_client -connect "127.0.0.1:$port" -servername example.test "$@" </dev/null >s_client.log 2>&1
+	timeout 60 openssl s_client -connect "127.0.0.1:$port" -servername example.test "$@" </dev/null >s_client.log 2>&1
 	if grep -q "$want" s_client.log; then ok "$what"; else bad "$what: no '$want'"; fi
 	stop_pid "$pid"
 }
@@ -90,15 +90,16 @@ for v in 2 3; do
 	serve certFile=ec.crt keyFile=ec.key caFile=rsa.crt
 	stranger "server, TLS 1.$v, client certificate not trusted" "alert unknown ca" -tls1_$v -ign_eof -cert p384.crt -key p384.key
 	serve certFile=ec.crt keyFile=ec.key count=2
-	(sleep 0.3) | openssl s_client -connect "127.0.0.1:$port" -tls1_$v -sess_out sess.pem >/dev/null 2>&1
+	rm -f sess.pem # it is written when the ticket comes, which may be after the handshake
+	(wait_for "ticket" 5 test -s sess.pem >&2) | openssl s_client -connect "127.0.0.1:$port" -tls1_$v -sess_out sess.pem >/dev/null 2>&1
 	stranger "server, TLS 1.$v, ticket" "^Reused" -tls1_$v -sess_in sess.pem
 	serve certFile=ec.crt keyFile=ec.key alpn=h2
 	stranger "server, TLS 1.$v, ALPN" "ALPN protocol: h2" -tls1_$v -alpn http/1.1,h2
 	serve certFile=ec.crt keyFile=ec.key
-	same "server, TLS 1.$v, 3 MB back after the client's half-close" same "$(timeout 20 python3 "$peer" client "$port" 3000000 tls1.$v)"
+	same "server, TLS 1.$v, 3 MB back after the client's half-close" same "$(timeout 60 python3 "$peer" client "$port" 3000000 tls1.$v)"
 	stop_pid "$pid"
 	background peer.log 'listening ' python3 "$peer" server 3000000 ec.crt ec.key tls1.$v
-	n=$(head -c 2000000 /dev/zero | timeout 20 "$cat" connect "127.0.0.1:$port" 2>tlscat.log | wc -c)
+	n=$(head -c 2000000 /dev/zero | timeout 60 "$cat" connect "127.0.0.1:$port" 2>tlscat.log | wc -c)
 	same "client, TLS 1.$v, 3 MB after our half-close" 3000000 "$n"
 	check "client, TLS 1.$v, all arrived there" grep -q "got 2000000" peer.log
 	stop_pid "$pid"

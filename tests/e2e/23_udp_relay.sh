@@ -20,10 +20,10 @@ for p in 9001 9002; do wait_for "port $p" 10 listens "$S" $p; done
 for port in 9001 9002; do
 	way="tungo, :$port"
 	tungo_up client '' -D -F "relay://$SERVER:$port"
-	check "$way: the first datagrams" probe --seconds 4 udp "$TARGET" 1 1200 9000
-	check "$way: another socket, IPv6" probe --seconds 4 udp "$TARGET6" 1 1200
-	check "$way: empty ones" probe --seconds 4 udp "$TARGET" 5 0 6 0
-	check "$way: an empty one first" probe --seconds 4 udp "$TARGET" 0 5
+	check "$way: the first datagrams" probe udp "$TARGET" 1 1200 9000
+	check "$way: another socket, IPv6" probe udp "$TARGET6" 1 1200
+	check "$way: empty ones" probe udp "$TARGET" 5 0 6 0
+	check "$way: an empty one first" probe udp "$TARGET" 0 5
 	check "$way: 60 sockets" probe udpmany "$TARGET" 60 3
 	check "$way: DNS" sh -c "[ \"\$(ip netns exec $C python3 $here/tests/tools/ask.py $TARGET example.org)\" = 192.0.2.1 ]"
 	[ $port = 9002 ] || check "$way: one mapping for all, strangers are let in" inside "$C" python3 "$tool" cone "$TARGET" $other
@@ -35,8 +35,8 @@ for port in 9001 9002; do
 	cgost client "$C" -L 'socks5://127.0.0.1:1080?udp=true' -F "relay://$SERVER:$port"
 	wait_for "socks5" 10 listens "$C" 1080
 	for i in 1 2; do
-		check "$way: association $i" probe --via socks5://127.0.0.1:1080 --seconds 4 udp "$TARGET" 1 1200 9000 0 5
-		check "$way: association $i, IPv6" probe --via socks5://127.0.0.1:1080 --seconds 4 udp "$TARGET6" 1 1200
+		check "$way: association $i" probe --via socks5://127.0.0.1:1080 udp "$TARGET" 1 1200 9000 0 5
+		check "$way: association $i, IPv6" probe --via socks5://127.0.0.1:1080 udp "$TARGET6" 1 1200
 	done
 	stop_pid "$pid_client" && same "client ended with status" 0 "$status"
 done
@@ -49,7 +49,7 @@ for v in "/$TARGET:7 9002 client" " 9003 server"; do
 	[ $# = 3 ] || set -- "" "$@"
 	cgost client "$C" -L "udp://127.0.0.1:7$1" -F "relay://$SERVER:$2"
 	wait_for "udp port" 10 sh -c "ip netns exec $C ss -Hlun 'sport = :7' | grep -q ."
-	check "udp port forward, the $3 names the target" probe --seconds 4 udp 127.0.0.1 1 1200 0 9000
+	check "udp port forward, the $3 names the target" probe udp 127.0.0.1 1 1200 0 9000
 	stop_pid "$pid_client" && same "client ended with status" 0 "$status"
 done
 same "a refusal is learnt once for each client" 2 "$(grep -c 'BIND is not enabled' "$work/server.log")"

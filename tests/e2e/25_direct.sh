@@ -129,12 +129,12 @@ errors() { for a in "$TARGET" 10.90.9.78 10.90.9.79 10.90.8.8 "$TARGET6" fd90:9:
 done; done; }
 errors >"$work/errors.without"
 check "the net itself knows four errors" sh -c "[ \"\$(cut -d' ' -f3 '$work/errors.without' | sort -u | tr '\n' ' ')\" = 'EACCES ECONNREFUSED EHOSTUNREACH ENETUNREACH ' ]"
-inside "$C" curl -sS -m 5 "http://$TARGET:9/" >/dev/null 2>"$work/curl.without"
+inside "$C" curl -sS -m 60 "http://$TARGET:9/" >/dev/null 2>"$work/curl.without"
 exit_without=$?
 tun truth interface=c0
 errors >"$work/errors.with"
 check "errors as without us" diff "$work/errors.without" "$work/errors.with"
-inside "$C" curl -sS -m 5 "http://$TARGET:9/" >/dev/null 2>"$work/curl.with"
+inside "$C" curl -sS -m 60 "http://$TARGET:9/" >/dev/null 2>"$work/curl.with"
 same "curl's exit status" $exit_without $?
 same "curl's words" "$(sed 's/after [0-9]* ms//' "$work/curl.without")" "$(sed 's/after [0-9]* ms//' "$work/curl.with")"
 stop_pid "$pid_truth"
@@ -154,7 +154,7 @@ tun nodeauto '' -F "socks5://$SERVER:1082?interface=auto"
 seen "a node's interface=auto, the device takes everything" 10.90.2.1 fd90:2::1 tcp
 stop_pid "$pid_nodeauto"
 stop_pid "$pid_nodes"
-check "a namespace that is not there is named" sh -c "! ip netns exec $C timeout 5 '$CGOST' -L 'socks5://:1080?netns=nosuch' >'$work/nosuch.txt' 2>&1 && grep -q 'network namespace nosuch' '$work/nosuch.txt'"
+check "a namespace that is not there is named" sh -c "! ip netns exec $C timeout 40 '$CGOST' -L 'socks5://:1080?netns=nosuch' >'$work/nosuch.txt' 2>&1 && grep -q 'network namespace nosuch' '$work/nosuch.txt'"
 tun rules "interface=c0&bypass=10.90.9.0/24,fd90:9::/64"
 for a in "$TARGET EHOSTUNREACH" "$TARGET6 EACCES"; do
 	for p in tcp udp; do same "$p to ${a% *} is prohibited by a rule, and says so" "${a#* }" "$(ask $p "${a% *}" 9995)"; done
@@ -187,7 +187,7 @@ stop_pid "$pid_self" && same "self ended with status" 0 "$status"
 check "few packets were made of it (2)" sh -c "[ \$(sed -n 's/.*packets: in \([0-9]*\),.*/\1/p' '$work/self.log' | tail -n 1) -lt 60 ]"
 
 # --- pings that really leave
-pinged() { inside "$C" ping -n -c 1 -W 3 "$@" 2>&1; }
+pinged() { inside "$C" ping -n -c 1 -W "${quiet:-15}" "$@" 2>&1; }
 echoes() { inside "$T" cat /proc/net/snmp /proc/net/snmp6 | awk '/^Icmp: [0-9]/ { n += $10 } /^Icmp6InEchos / { n += $2 } END { print n }'; }
 tun ping 'interface=c0&icmp=forward'
 before=$(echoes)
@@ -200,12 +200,12 @@ for v in '10.90.9.78 Host.Unreachable' '10.90.9.79 Packet.filtered\|Host.Unreach
 	for try in 1 2 3; do pinged "${v%% *}" >"$work/ping" && break; grep -q 'From' "$work/ping" && break; done # routers hold errors back
 	check "ping of ${v%% *} hears what the net says" grep -q "${v#* }" "$work/ping"
 done
-inside "$C" sh -c 'for i in 1 2 3 4 5 6 7 8; do ping -n -q -c 3 -i 0.2 -W 3 '"$TARGET"' & done; wait' >"$work/pings"
+inside "$C" sh -c 'for i in 1 2 3 4 5 6 7 8; do ping -n -q -c 3 -i 0.2 -W 15 '"$TARGET"' & done; wait' >"$work/pings"
 same "eight at once, three each" 8 "$(grep -c ' 3 received' "$work/pings")"
 stop_pid "$pid_ping"
 ip -n "$C" link del c2 && second_up && way add c2 5
 tun pingc2 'interface=c2&icmp=forward'
-inside "$C" ping -n -i 0.2 -c 40 "$TARGET" >"$work/long" 2>&1 &
+inside "$C" ping -n -i 0.2 -c 600 "$TARGET" >"$work/long" 2>&1 &
 pinger=$!
 wait_for "the long ping" 5 grep -q 'icmp_seq=2 ' "$work/long"
 ip -n "$C" link del c2
@@ -219,11 +219,11 @@ way del c2 5
 pid_ping=$pid_pingc2
 stop_pid "$pid_ping" && same "ping ended with status" 0 "$status"
 tun noping 'interface=c0&icmp=forward' -F "socks5://$SERVER:1"
-check "a chain carries no pings, and says so" sh -c "ip netns exec $C ping -n -c 1 -W 3 $TARGET | grep -q 'filtered\|prohibited'"
+check "a chain carries no pings, and says so" sh -c "ip netns exec $C ping -n -c 1 -W 15 $TARGET | grep -q 'filtered\|prohibited'"
 stop_pid "$pid_noping"
 inside "$C" sh -c 'echo "1 0" >/proc/sys/net/ipv4/ping_group_range'
 tun mayping 'interface=c0&icmp=forward'
-pinged "$TARGET" >"$work/ping"
+quiet=2 pinged "$TARGET" >"$work/ping" # it gets no answer
 check "no ping socket: told with the mend" says mayping 'ping_group_range'
 check "and no answer is made up" sh -c "! grep -q '1 received' '$work/ping'"
 stop_pid "$pid_mayping"

@@ -7,7 +7,7 @@ net_mark
 cd "$work" || exit 1
 
 run() { # words...: $got is the status; out and err are the texts
-	inside "$C" timeout 10 "$CGOST" "$@" >out 2>err </dev/null
+	inside "$C" timeout 40 "$CGOST" "$@" >out 2>err </dev/null
 	got=$?
 }
 # what is no warning and no note about a service's life

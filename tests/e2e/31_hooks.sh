@@ -75,7 +75,7 @@ for i in 1 2 3; do
 	wait_for "return of the device, time $i" 10 anew
 	tungo_is_up
 	wait_for "another postUp, time $i" 10 more_postup $((i + 1)) && ok "the device returned and postUp ran again, time $i"
-	wait_for "traffic, time $i" 10 probe --seconds 3 echo "$TARGET" 1000 && ok "traffic flows again, time $i"
+	wait_for "traffic, time $i" 10 probe --seconds 10 echo "$TARGET" 1000 && ok "traffic flows again, time $i"
 	check "IPv6 too" probe echo "$TARGET6" 1000
 done
 check "a route of postUp is back" sh -c "ip -n $C route show dev tungo | grep -q 10.91.0.0/16"
@@ -88,7 +88,7 @@ tungo_is_up
 ip -n "$C" link set tungo down
 ip -n "$C" link set tungo up
 ip -n "$C" route replace 10.90.9.0/24 dev tungo
-wait_for "traffic after down and up" 10 probe --seconds 3 echo "$TARGET" 1000 && ok "traffic flows after down and up"
+wait_for "traffic after down and up" 10 probe --seconds 10 echo "$TARGET" 1000 && ok "traffic flows after down and up"
 stop_pid "$pid_again" && same "ended with status" 0 "$status"
 
 # --- a start that fails after the hooks of the first service
@@ -96,7 +96,7 @@ start busy "$C" python3 -c 'import socket, time; s = socket.socket(); s.bind(("1
 wait_for "busy port" 10 listens "$C" 1080
 rm -f "$hooks"
 { cat "$work/hooks.yaml" && printf -- '- name: busy\n  addr: 127.0.0.1:1080\n  handler: {type: socks5}\n  listener: {type: tcp}\n'; } >"$work/fail.yaml"
-inside "$C" timeout 20 "$CGOST" -C "$work/fail.yaml" >"$work/fail.log" 2>&1
+inside "$C" timeout 60 "$CGOST" -C "$work/fail.yaml" >"$work/fail.log" 2>&1
 same "failed start: status" 1 $?
 same "failed start: what preUp did is taken back, postUp never ran" "preUp 1 preUp two words \$HOME * preDown postDown 1 postDown 2" "$(words)"
 if ip -n "$C" link show tungo >/dev/null 2>&1; then bad "failed start: the device stayed"; else ok "failed start: the device is gone"; fi

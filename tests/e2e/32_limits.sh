@@ -14,8 +14,8 @@ wait_for "server" 10 listens "$S" 1080
 via=socks5://$SERVER:1080
 check "warm-up" probe --via $via echo "$TARGET" 1000
 before=$(fds "$pid_server")
-start live "$C" python3 "$here/tests/tools/probe.py" --via $via --seconds 30 live "$TARGET" 5 "$work/live"
-wait_for "5 living flows" 30 further 1
+start live "$C" python3 "$here/tests/tools/probe.py" --via $via --seconds 60 live "$TARGET" 5 "$work/live"
+wait_for "5 living flows" 10 further 1
 start hold "$C" python3 "$here/tests/tools/probe.py" hold "$SERVER" 1080 100 "$work/held"
 wait_for "100 connections" 30 test -e "$work/held"
 wait_for "the limit" 30 grep -q 'accepting pauses' "$work/server.log" && ok "the limit is reached and told: $(fds "$pid_server") of 64"
@@ -25,7 +25,7 @@ cpu=$(($(cpu_ms "$pid_server" | cut -d. -f1) - cpu)) took=$((($(date +%s%N) - si
 check "accepting pauses, it does not spin: $cpu ms CPU in $took ms" [ $cpu -lt $((took / 2)) ]
 if ended "$pid_live"; then bad "the living flows ended: $(cat "$work/live.log")"; else ok "the living flows live"; fi
 stop_pid "$pid_hold"
-wait_for "service of a later client" 30 probe --seconds 5 --via $via echo "$TARGET" 1000 && ok "later clients are served"
+wait_for "service of a later client" 10 probe --seconds 15 --via $via echo "$TARGET" 1000 && ok "later clients are served"
 stop_pid "$pid_live"
 fds_back server "$pid_server" "$before" 30
 check "20 flows at once" probe --via $via flows "$TARGET" 15 10000
@@ -39,8 +39,8 @@ tungo_is_up
 check "warm-up" probe echo "$TARGET" 1000
 before=$(fds "$pid_client")
 rm -f "$work/live"
-start live2 "$C" python3 "$here/tests/tools/probe.py" --seconds 30 live "$TARGET" 5 "$work/live"
-wait_for "5 living flows" 30 further 1
+start live2 "$C" python3 "$here/tests/tools/probe.py" --seconds 60 live "$TARGET" 5 "$work/live"
+wait_for "5 living flows" 10 further 1
 start many "$C" python3 "$here/tests/tools/hoard.py" "$TARGET" 150
 wait_for "150 flows asked for" 30 grep -q ready "$work/many.log"
 full() { [ "$(fds "$pid_client")" -ge 62 ]; }
@@ -49,7 +49,7 @@ n=$(progress)
 wait_for "50 more rounds of the living flows" 60 further $((n + 50)) && ok "tungo: what runs goes on at the limit"
 if ended "$pid_live2"; then bad "the living flows ended: $(cat "$work/live2.log")"; else ok "tungo: the living flows live"; fi
 stop_pid "$pid_many"
-wait_for "a later flow" 30 probe --seconds 5 echo "$TARGET" 1000 && ok "tungo: later flows are served"
+wait_for "a later flow" 10 probe --seconds 15 echo "$TARGET" 1000 && ok "tungo: later flows are served"
 stop_pid "$pid_live2"
 fds_back client "$pid_client" "$before" 30
 check "tungo: 20 flows at once" probe flows "$TARGET" 20 10000
@@ -64,7 +64,7 @@ for p in 2001 2002 2003 2004 2005 2006 2007 2008; do wait_for "port $p" 10 liste
 before=$(fds "$pid_slow")
 {
 	while read -r name port text; do
-		ip netns exec "$C" timeout 60 python3 "$here/tests/tools/probe.py" slow "$SERVER" "$port" "$text" 0.5 20 >"$work/slow.$name" 2>&1 &
+		ip netns exec "$C" timeout 100 python3 "$here/tests/tools/probe.py" slow "$SERVER" "$port" "$text" 1.2 12 >"$work/slow.$name" 2>&1 &
 		echo "$! $name"
 	done
 } >"$work/slow.list" <<'END'

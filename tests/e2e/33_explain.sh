@@ -40,7 +40,7 @@ devices=$(grep -c '"name": "tun[0-9]' "$work/all.json")
 all_up() { [ "$(ip -n "$C" -o -4 addr show | grep -c ' tun[0-9]')" = "$devices" ]; }
 wait_for "$devices devices" 20 all_up
 
-inside "$C" timeout 150 python3 "$tool" compare "$CGOST" "$work/all.json" "$work" "$TOOLS/quicflight" >"$work/table" 2>"$work/table.err" || bad "the table: $(tail -n 1 "$work/table.err")"
+inside "$C" timeout 400 python3 "$tool" compare "$CGOST" "$work/all.json" "$work" "$TOOLS/quicflight" >"$work/table" 2>"$work/table.err" || bad "the table: $(tail -n 1 "$work/table.err")"
 while read -r verdict what; do
 	if [ "$verdict" = ok ]; then ok "$what"; else bad "$what"; fi
 done <"$work/table"

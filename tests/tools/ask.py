@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """ask.py SERVER NAME [TYPE]: one DNS question by UDP (TYPE 1: A, 28: AAAA); prints the first address of the answer.
-ask.py SERVER NAME/A|NAME/AAAA...: all of them at once from one socket, again each second while there is no answer, for 10
+ask.py SERVER NAME/A|NAME/AAAA...: all of them at once from one socket, again each second while there is no answer, for 20
 seconds; prints one address a line, "-" for no answer."""
 import os, socket, struct, sys, time
 
@@ -9,7 +9,7 @@ server, *words = sys.argv[1:]
 several = "/" in words[0]
 asked = [(w.split("/")[0], TYPES[w.split("/")[1]]) for w in words] if several else [(words[0], int((words[1:] or ["1"])[0]))]
 s = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
-questions, answers, end = {}, {}, time.monotonic() + (10 if several else 5)
+questions, answers, end = {}, {}, time.monotonic() + 20
 for i, (name, qtype) in enumerate(asked):
     ident = bytes([i]) + os.urandom(1)
     q = ident + struct.pack(">HHHHH", 0x100, 1, 0, 0, 0)
@@ -17,7 +17,7 @@ for i, (name, qtype) in enumerate(asked):
     questions[ident] = i, q
     s.sendto(q, (server, 53))
 while len(answers) < len(asked) and time.monotonic() < end:
-    s.settimeout(1 if several else 5)
+    s.settimeout(1 if several else 20)
     try:
         a, _ = s.recvfrom(4096)
     except TimeoutError:

@@ -55,7 +55,7 @@ def pack(address):
 
 
 def is_bypassed(port, address):
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as s:
         s.sendall(b"\5\1\0" + b"\5\1\0" + pack(address))
         reply = b""
         while len(reply) < 4:

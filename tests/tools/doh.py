@@ -22,7 +22,7 @@ class Doh(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        s.settimeout(3)
+        s.settimeout(20)
         s.sendto(q, (upstream, 53))
         a = s.recv(65536)
         s.close()

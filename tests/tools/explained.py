@@ -59,7 +59,7 @@ def config():
         s = service("-".join(("tun", mode, *shape)), shape, chains[-1])
         s["addr"] = ":0"
         sniff = {"sniffing": mode != "plain", "sniffing.udp": mode != "plain", "sniffing.override": mode == "sniff"}
-        s["handler"].update(type="tungo", metadata={"udpTimeout": "300ms", **sniff})
+        s["handler"].update(type="tungo", metadata={"udpTimeout": "300ms", "sniffing.timeout": "20s", **sniff})
         s["listener"].update(type="tungo", metadata={"name": f"tun{i}", "net": f"192.168.{100 + i}.1/24", "route": ",".join(a + "/32" for a in device(i))})
         services.append(s)
     # the last hop carries no UDP; a direct node, and one that rejects
@@ -161,7 +161,7 @@ def take(s, n):
 
 
 def socks(port, command, host, at):
-    s = socket.create_connection(("127.0.0.1", port), timeout=5)
+    s = socket.create_connection(("127.0.0.1", port), timeout=20)
     s.sendall(b"\5\1\0" + bytes([5, command, 0]) + address(host, at))
     take(s, 2)
     if take(s, 4)[1]:
@@ -170,12 +170,13 @@ def socks(port, command, host, at):
 
 
 def ask_tcp(host, name, via):
+    said = hello(name) if name else b"who are you\n"  # five bytes tell that there is no name
     if via[0] == "socks":
         s, _ = socks(via[1], 1, host, PORT)
     else:
-        s = socket.create_connection((host, PORT), timeout=5)
+        s = socket.create_connection((host, PORT), timeout=20)
     with s:
-        s.sendall(hello(name) if name else b"who\n")
+        s.sendall(said)
         return s.makefile("rb").readline().decode().strip()
 
 
@@ -221,7 +222,7 @@ class Logs:
     def before(self, n, net):
         # an association is asked for before its first datagram, perhaps by another way: the one with bytes counts
         line = r'<->[^\n]*"tcp","remote":"([0-9.]*):' if net == "tcp" else r'>-<[^\n]*"udp","remote":"([0-9.]*):[^\n]*"inputBytes":[1-9]'
-        end = time.monotonic() + 6
+        end = time.monotonic() + 20
         while time.monotonic() < end:
             with open(self.paths[n]) as f:
                 f.seek(self.at[n])
@@ -263,10 +264,14 @@ def compare(cgost, path, folder, tool):
         if question not in answers:
             answers[question] = explained(cgost, path, *question)
         said, verdict = answers[question].get(name, ("nothing", "nothing"))
-        logs.skip()
-        did = happened(ask(net, host, sni, via, 0.4 if want == "no" else 5), net, logs)
-        if said == "X" and did == "direct":  # a direct node is no other machine
-            did = "X"
+        for _ in range(3):  # on a loaded machine an association of the case before may end, and be told, in this one
+            logs.skip()
+            did = happened(ask(net, host, sni, via, 0.4 if want == "no" else 20), net, logs)
+            if said == "X" and did == "direct":  # a direct node is no other machine
+                did = "X"
+            if did == want:
+                break
+            time.sleep(1)
         what = f"{name}: {net} {host}{' as ' + sni if sni else ''}: {verdict} {said}"
         print(f"ok {what}" if said == did == want else f"FAIL {what}, packets: {did}, ought to be: {want}", flush=True)
 

@@ -59,7 +59,7 @@ def told(e):
 
 
 def send(address, port, *words):
-    words, pause, wait = list(words), 0, 3
+    words, pause, wait = list(words), 0, 15
     while words[0].startswith("--"):
         if words.pop(0) == "--pause":
             pause = float(words.pop(0))
@@ -97,7 +97,7 @@ def question(i, q):
 
 
 def tcp(address, port, *questions):
-    s = socket.create_connection((address, int(port)), timeout=5)
+    s = socket.create_connection((address, int(port)), timeout=20)
     f, out = s.makefile("rb"), []
     try:
         for i, q in enumerate(questions):
@@ -112,7 +112,7 @@ def tcp(address, port, *questions):
 
 def dns(address, port, *questions):
     s = connected(address, port)
-    s.settimeout(3)
+    s.settimeout(15)
     sent, seen = {}, {}
     for i, q in enumerate(questions):
         sent[1000 + i] = question(1000 + i, q)

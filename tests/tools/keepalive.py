@@ -33,7 +33,7 @@ def main(address, port, *words):
     at_once = words[0] == "--at-once"
     words = words[at_once:]
     parts = [request(w) for w in words]  # before the connection: who says nothing for long has no name
-    s = socket.create_connection((address, int(port)), timeout=10)
+    s = socket.create_connection((address, int(port)), timeout=30)
     f, out = s.makefile("rb"), []
     if at_once:
         threading.Thread(target=s.sendall, args=(b"".join(p[0] for p in parts),), daemon=True).start()

@@ -55,7 +55,7 @@ class Relay(socketserver.BaseRequestHandler):
             if version != 1 or command != 1 or not target:
                 s.sendall(b"\1\1\0\0")
                 return
-            t = socket.create_connection(target, timeout=5)
+            t = socket.create_connection(target, timeout=20)
         except OSError:
             if HOW == "early":
                 time.sleep(0.5)

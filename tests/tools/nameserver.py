@@ -3,7 +3,8 @@
 
     nameserver.py --addr A [--addr A]... --log FILE --ready FILE [--ttl N] [--truncate] NAME=ADDRESS...
 
-Each question is a line "udp|tcp NAME TYPE" of the log, written before its answer leaves. A name has the addresses that were
+Each question is a line "udp|tcp NAME TYPE" of the log, written before its answer leaves; one that comes again (same socket and
+id: on a slow machine an answer may be late) is no other question. A name has the addresses that were
 given for it; another type of it has no answer (with a SOA), MX has one; a name that was not given does not exist. Answers
 are compressed. --truncate: over UDP there is no room for any.
 """
@@ -12,14 +13,20 @@ import argparse, os, selectors, signal, socket, struct, sys
 TYPES = {1: "A", 28: "AAAA", 15: "MX", 16: "TXT", 65: "HTTPS", 12: "PTR"}
 
 
-def answer(query, names, ttl, proto, log):
+SEEN = set()
+
+
+def answer(query, names, ttl, proto, log, who=None):
     at, labels = 12, []
     while query[at]:
         labels.append(query[at + 1 : at + 1 + query[at]].decode("latin-1"))
         at += 1 + query[at]
     qtype = struct.unpack(">H", query[at + 1 : at + 3])[0]
     end, name = at + 5, ".".join(labels).lower()
-    os.write(log, f"{proto} {name} {TYPES.get(qtype, qtype)}\n".encode())
+    again = (who, query[:2], name, qtype)
+    if not who or again not in SEEN:
+        os.write(log, f"{proto} {name} {TYPES.get(qtype, qtype)}\n".encode())
+    SEEN.add(again)
     found, rcode = [], 0
     if name not in names:
         rcode = 3
@@ -76,7 +83,7 @@ def main():
             try:
                 if key.data == "udp":
                     q, who = s.recvfrom(4096)
-                    a = answer(q, names, o.ttl, "udp", log)
+                    a = answer(q, names, o.ttl, "udp", log, who)
                     if o.truncate:
                         a = truncated(q, a)
                     s.sendto(a, who)

@@ -3,13 +3,16 @@
 
     probe.py [--via socks5://[USER:PASS@]HOST:PORT | http://...] [--seconds N] VERB ARGUMENTS
 
+--seconds: a step of TCP (30) or an answer of UDP (15) may take so long; it is a limit for a loaded machine, not a promise.
+
 up HOST BYTES            sends, half-closes, then reads the target's count and SHA-256
 down HOST BYTES          reads the pattern to EOF and compares its SHA-256
 echo HOST BYTES          random bytes both ways at once
 late HOST BYTES          the target ends its direction first; what is sent afterwards still arrives
-first HOST               the target speaks first
+first HOST               the target speaks first; prints after how many ms
 reset HOST               a reset of the target is seen as one
-error HOST PORT NAMES MS connecting fails with one of NAMES (ECONNREFUSED|socks 5|http 503|closed) within MS
+error HOST PORT NAMES MS connecting fails with one of NAMES (ECONNREFUSED|socks 5|http 503|closed) within MS; that it fails so
+                         is asked of each try, that it does in time of one in five: a loaded machine may hold up some
 flows HOST COUNT MAX     COUNT echo flows of random length at once
 live HOST COUNT READY    COUNT flows that echo until they break; READY then says how many rounds each has done at least
 hold HOST PORT COUNT READY   connects COUNT times, makes READY, then waits for SIGTERM
@@ -92,7 +95,7 @@ def http_open(s, via, host, port):
 
 def connect(host, port):
     via = opt.via
-    s = socket.create_connection((via.hostname, via.port) if via else (host, port), timeout=opt.seconds)
+    s = socket.create_connection((via.hostname, via.port) if via else (host, port), timeout=opt.seconds or 30)
     try:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if via and via.scheme == "socks5":
@@ -184,7 +187,7 @@ def late(host, n):
     s.shutdown(socket.SHUT_WR)
     s.close()
     want, answer = f"{n} {h.hexdigest()}\n", ""
-    end = time.monotonic() + opt.seconds
+    end = time.monotonic() + (opt.seconds or 30)
     while answer != want and time.monotonic() < end:
         q = connect(host, 80)
         q.sendall(f"GET /late/{mark} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode())
@@ -196,10 +199,13 @@ def late(host, n):
 
 
 def first(host):
+    t = time.monotonic()
     s = connect(host, 25)
     need(take(s, 11) == b"220 hello\r\n", "no greeting")
+    took = (time.monotonic() - t) * 1000
     s.sendall(b"noop\r\n")
     need(take(s, 10) == b"250 noop\r\n", "no answer")
+    return f"{took:.0f}"
 
 
 def reset(host):
@@ -221,15 +227,19 @@ def name_of(e):
 
 
 def error(host, port, names, ms):
-    t, what = time.monotonic(), "ok"
-    try:
-        connect(host, int(port)).close()
-    except (OSError, Bad) as e:
-        what = name_of(e)
-    took = (time.monotonic() - t) * 1000
-    need(what in names.split("|"), f"{what}, not {names}, after {took:.0f} ms")
-    need(took <= float(ms), f"{what} only after {took:.0f} ms")
-    return f"{what} after {took:.0f} ms"
+    late = []
+    for _ in range(5):
+        t, what = time.monotonic(), "ok"
+        try:
+            connect(host, int(port)).close()
+        except (OSError, Bad) as e:
+            what = name_of(e)
+        took = (time.monotonic() - t) * 1000
+        need(what in names.split("|"), f"{what}, not {names}, after {took:.0f} ms")
+        if took <= float(ms):
+            return f"{what} after {took:.0f} ms"
+        late.append(f"{took:.0f}")
+    raise Bad(f"{what} only after {', '.join(late)} ms")
 
 
 def in_threads(count, work):
@@ -289,6 +299,7 @@ def hold(host, port, count, ready):
 
 
 def slow(host, port, text, least, most):
+    before = time.monotonic()
     s = connect(host, int(port))
     begin = time.monotonic()
     data = iter(text.encode().decode("unicode_escape").encode("latin-1"))
@@ -309,8 +320,9 @@ def slow(host, port, text, least, most):
         took = time.monotonic() - begin
         if end != "still open":
             break
-    need(float(least) <= took <= float(most) and end != "still open", f"{end} after {took:.1f} s, not {least} to {most} s")
-    return f"{end} after {took:.1f} s"
+    took, longest = round(took, 1), time.monotonic() - before  # the other side counts from some moment between the two
+    need(float(least) <= longest and took <= float(most) and end != "still open", f"{end} after {took} s, not {least} to {most} s")
+    return f"{end} after {took} s"
 
 
 class Udp:
@@ -319,14 +331,14 @@ class Udp:
     def __init__(self, host, port):
         self.host, self.port, self.head, self.may_be_empty = host, port, b"", False
         if opt.via:
-            self.control = socket.create_connection((opt.via.hostname, opt.via.port), timeout=opt.seconds)
+            self.control = socket.create_connection((opt.via.hostname, opt.via.port), timeout=opt.seconds or 30)
             to = socks_open(self.control, opt.via, 3, "0.0.0.0", 0)
             self.head = b"\0\0\0" + socks_address(host, port)
         else:
             to = (host, port)
         self.s = socket.socket(socket.AF_INET6 if ":" in to[0] else socket.AF_INET, socket.SOCK_DGRAM)
         self.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.s.settimeout(max(3.0, opt.seconds / 3))
+        self.s.settimeout(opt.seconds or 15)
         self.s.connect(to)
 
     def send(self, d):
@@ -383,7 +395,7 @@ def udplate(host, seconds):
 
 p = argparse.ArgumentParser()
 p.add_argument("--via", type=urlsplit)
-p.add_argument("--seconds", type=float, default=30)
+p.add_argument("--seconds", type=float)
 p.add_argument("--seed", type=int, default=1)
 p.add_argument("verb", choices="up down echo late first reset error flows live hold slow udp udpmany udpbig udplate".split())
 p.add_argument("arguments", nargs="*")

@@ -33,7 +33,7 @@ def main():
     context.set_alpn_protocols(protocols)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_hostname=None if a.name == "-" else a.name)
-    s = socket.create_connection((a.host, a.port), timeout=10)
+    s = socket.create_connection((a.host, a.port), timeout=30)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     first = True
 

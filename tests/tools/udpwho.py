@@ -2,7 +2,8 @@
 """udpwho.py - who does a target see when datagrams come? Python standard library only.
 
     udpwho.py serve ADDRESS...               UDP port 1070 of each: answers with the sender's address
-    udpwho.py ask [--via HOST:PORT] HOST...  one socket, or one association of a socks5 server; asks each host in turn
+    udpwho.py ask [--via HOST:PORT] HOST...  one socket, or one association of a socks5 server; asks each host in turn;
+                                             HOST=none: one from which no answer is expected is not waited for long
 
 ask prints one word per host: the address, "none" (no answer), "refused" or "prohibited" (ICMP).
 """
@@ -34,7 +35,7 @@ def pack(host):
 
 def associate(via):
     host, port = via.rsplit(":", 1)
-    c = socket.create_connection((host, int(port)), timeout=5)
+    c = socket.create_connection((host, int(port)), timeout=20)
     c.sendall(b"\5\1\0" + b"\5\3\0\1" + bytes(6))
     reply = b""
     while len(reply) < 12:
@@ -64,14 +65,16 @@ def ask(*words):
     out = []
     if via:
         control, s = associate(via)
-    for host in words[2 if via else 0 :]:
+    for word in words[2 if via else 0 :]:
+        host, _, none = word.partition("=")
+        wait = 1 if none else 15
         if via:
-            answer = one(s, b"\0\0\0" + pack(host) + b"who", 1)
+            answer = one(s, b"\0\0\0" + pack(host) + b"who", wait)
             out.append(answer[10 if answer[3:4] == b"\1" else 22 :] if answer[:2] == b"\0\0" else answer)
         else:
             s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
             s.connect((host, PORT))
-            out.append(one(s, b"who", 1))
+            out.append(one(s, b"who", wait))
     print(" ".join(o.decode() for o in out))
 
 

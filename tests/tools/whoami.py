@@ -2,8 +2,8 @@
 """Who does the far end see? By which interface and address something left, over TCP and UDP.
 
     whoami.py serve READY PORT ADDR...   answers every TCP connection and every datagram with the peer's address
-    whoami.py ask tcp|udp ADDR PORT      prints that address, or the name of the error; -1 for silence of 3 s
-    whoami.py keep ADDR PORT             one UDP socket: asks (until answered, 5 s) for each line of stdin, prints as ask
+    whoami.py ask tcp|udp ADDR PORT      prints that address, or the name of the error; -1 for silence of 8 s
+    whoami.py keep ADDR PORT             one UDP socket: asks (until answered, 20 s) for each line of stdin, prints as ask
 """
 import errno, os, select, socket, sys, time
 
@@ -55,10 +55,10 @@ def ask_udp(s, wait):
 
 def ask(kind, addr, port):
     s = hear_all(socket.socket(family(addr), socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM))
-    s.settimeout(3)
+    s.settimeout(8)
     try:
         s.connect((addr, int(port)))
-        return ask_udp(s, 3) if kind == "udp" else s.recv(2048).decode() or "EOF"
+        return ask_udp(s, 8) if kind == "udp" else s.recv(2048).decode() or "EOF"
     except OSError as e:
         return name(e)
 
@@ -67,7 +67,7 @@ def keep(addr, port):
     s = socket.socket(family(addr), socket.SOCK_DGRAM)
     s.connect((addr, int(port)))
     for _ in sys.stdin:
-        end, got = time.monotonic() + 5, "silence"
+        end, got = time.monotonic() + 20, "silence"
         while time.monotonic() < end:
             try:
                 got = ask_udp(s, 0.2)
