@@ -2,6 +2,7 @@
  * the stream (RFC 9112 section 6).
  */
 #include "chain/doh.h"
+#include "core/hex.h"
 #include "core/wire/dns.h"
 #include "core/wire/http1.h"
 #include <stdio.h>
@@ -82,14 +83,10 @@ static enum rc chunk_size(const uint8_t *p, size_t n, size_t *at, size_t *ret_si
     size_t size = 0, i = *at;
     int digits = 0;
     for (; i < n; i++, digits++) {
-        uint8_t c = p[i];
-        unsigned v = c >= '0' && c <= '9'   ? c - '0' + 0u
-                     : c >= 'a' && c <= 'f' ? c - 'a' + 10u
-                     : c >= 'A' && c <= 'F' ? c - 'A' + 10u
-                                            : 16u;
-        if (v == 16)
+        int v = hex_digit((char)p[i]);
+        if (v < 0)
             break;
-        size = size * 16 + v;
+        size = size * 16 + (unsigned)v;
         if (digits == 5)
             return RC_PROTO;
     }

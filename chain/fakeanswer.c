@@ -1,5 +1,6 @@
 /* chain/fakeanswer.c - see the header. */
 #include "chain/fakeanswer.h"
+#include "core/hex.h"
 #include <stdlib.h>
 #include <strings.h>
 
@@ -56,14 +57,6 @@ static bool parse_v4(const char *name, struct addr *ret_a)
     }
     *ret_a = addr_v4(ip, 0);
     return strcasecmp(name, "in-addr.arpa") == 0;
-}
-
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
 }
 
 /* "1.0. ... .d.f.ip6.arpa", 32 digits */

@@ -6,6 +6,7 @@
  */
 #include "configs/scalar.h"
 #include "configs/source.h"
+#include "core/hex.h"
 #include <ctype.h>
 #include <string.h>
 
@@ -66,10 +67,10 @@ static int32_t read_hex4(struct reader *r)
     if (r->end - r->at < 4)
         return -1;
     for (int i = 0; i < 4; i++, r->at++) {
-        int c = tolower((unsigned char)*r->at);
-        if (!isxdigit(c))
+        int digit = hex_digit(*r->at);
+        if (digit < 0)
             return -1;
-        n = n * 16 + (c <= '9' ? c - '0' : c - 'a' + 10);
+        n = n * 16 + digit;
     }
     return n;
 }

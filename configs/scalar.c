@@ -1,5 +1,6 @@
 /* configs/scalar.c - single values as GOST reads and writes them. */
 #include "configs/scalar.h"
+#include "core/hex.h"
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -34,13 +35,9 @@ static bool parse_digits(const char *text, unsigned base, uint64_t *ret)
     if (!*text)
         return false;
     for (; *text; text++) {
-        unsigned c = (unsigned char)*text;
-        unsigned digit = c >= '0' && c <= '9'   ? c - '0'
-                         : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                         : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                : 99;
-        if (digit >= base || __builtin_mul_overflow(n, base, &n) ||
-            __builtin_add_overflow(n, digit, &n))
+        int digit = hex_digit(*text);
+        if (digit < 0 || (unsigned)digit >= base || __builtin_mul_overflow(n, base, &n) ||
+            __builtin_add_overflow(n, (unsigned)digit, &n))
             return false;
     }
     *ret = n;

@@ -2,6 +2,7 @@
 #include "configs/url.h"
 #include "configs/scalar.h"
 #include "core/addr.h"
+#include "core/hex.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,14 +84,6 @@ static enum rc refuse(struct problems *p, const struct url *u, const char *what)
     return RC_INVALID;
 }
 
-static int hex_of(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* Decodes %XX (and + to a blank). NULL: a broken escape or a NUL byte. */
 static const char *unescape(struct tree *t, const char *s, size_t len, bool plus)
 {
@@ -98,8 +91,8 @@ static const char *unescape(struct tree *t, const char *s, size_t len, bool plus
     size_t n = 0;
     for (size_t i = 0; out && i < len; i++) {
         if (s[i] == '%') {
-            int high = i + 2 < len ? hex_of(s[i + 1]) : -1,
-                low = i + 2 < len ? hex_of(s[i + 2]) : -1;
+            int high = i + 2 < len ? hex_digit(s[i + 1]) : -1,
+                low = i + 2 < len ? hex_digit(s[i + 2]) : -1;
             if (high < 0 || low < 0 || high + low == 0)
                 return NULL;
             out[n++] = (char)(high << 4 | low);
@@ -202,7 +195,7 @@ static const char *parse_path(struct tree *t, const char *s, size_t len)
 {
     char *out = tree_alloc(t, len * 3 + 1), *to = out;
     for (size_t i = 0; out && i < len; i++) {
-        if (s[i] == '%' && (len - i < 3 || hex_of(s[i + 1]) < 0 || hex_of(s[i + 2]) < 0))
+        if (s[i] == '%' && (len - i < 3 || hex_digit(s[i + 1]) < 0 || hex_digit(s[i + 2]) < 0))
             return NULL;
         if (only_chars(s + i, 1, "-_.~!$&'()*+,;=:@/[]%"))
             *to++ = s[i];

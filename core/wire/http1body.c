@@ -1,5 +1,6 @@
 /* core/wire/http1body.c - the end of an HTTP/1 body. Contract in core/wire/http1body.h. */
 #include "core/wire/http1body.h"
+#include "core/hex.h"
 
 enum { SIZE_LINE_MAX_BYTES = 1024, TRAILERS_MAX_BYTES = HTTP1_HEAD_MAX_BYTES };
 
@@ -94,17 +95,6 @@ enum rc http1_body_of_response(const struct http1_head *h, struct slice method,
         return RC_OK;
     }
     return framing(h, HTTP1_BODY_TO_EOF, ret_b);
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 static bool end_of_size_line(struct http1_body *b)

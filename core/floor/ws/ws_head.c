@@ -1,5 +1,6 @@
 /* core/floor/ws/ws_head.c - the HTTP heads of a WebSocket upgrade. Contract in ws_head.h. */
 #include "core/floor/ws/ws_head.h"
+#include "core/hex.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,17 +236,6 @@ enum rc ws_head_read_answer(const char *head, size_t n, struct ws_answer *ret_a,
     else
         return RC_OK;
     return RC_PROTO;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 /* Compares decoded, up to the query. */
