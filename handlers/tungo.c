@@ -134,7 +134,7 @@ static enum rc tungo_handler_init(struct handler *handler, const struct handler_
     ev.arg = h;
     tc = (struct tungo_cfg){
         .udp_timeout_ms = (uint32_t)cfg->udp_timeout_ms,
-        .udp_first_ms = tungosniff_more_ms(cfg->sniffing_timeout_ms),
+        .udp_first_ms = tungosniff_datagrams_ms(cfg->sniffing_timeout_ms),
         .udp_buffer_bytes = (uint32_t)cfg->udp_buffer_bytes,
         .tcp_receive_bytes = (uint32_t)cfg->tcp_receive_bytes,
         .tcp_send_bytes = (uint32_t)cfg->tcp_send_bytes,

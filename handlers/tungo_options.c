@@ -51,7 +51,8 @@ const struct option tungo_options[] = {
      .offset = AT(sniffing_timeout_ms),
      .def = "300ms",
      .max = 3600000,
-     .help = "wait for the first bytes"},
+     .help = "wait for the first bytes; what has begun like TLS, HTTP or DNS has 15s for the "
+             "rest"},
     {.key = "sniffing.responseTimeout",
      .type = OPTION_DURATION,
      .flags = OPTION_NOOP,

@@ -9,12 +9,18 @@
 enum {
     FIRST_ROOM_BYTES = 2048, /* most hellos and heads */
     KNOWN_BYTES = 5,         /* so many tell a protocol (gost-config 5.1) */
-    MORE_TIME_MS = 1000
+    REST_MS = 15000, /* as a request has on every listener: what was lost is sent again by then */
+    DATAGRAMS_MS = 1000
 };
 
-uint32_t tungosniff_more_ms(int64_t timeout_ms)
+static uint32_t longer(int64_t timeout_ms, uint32_t least_ms)
 {
-    return timeout_ms > MORE_TIME_MS ? (uint32_t)timeout_ms : MORE_TIME_MS;
+    return timeout_ms > least_ms ? (uint32_t)timeout_ms : least_ms;
+}
+
+uint32_t tungosniff_datagrams_ms(int64_t timeout_ms)
+{
+    return longer(timeout_ms, DATAGRAMS_MS);
 }
 
 static void finish(struct tungosniff *w, enum rc rc)
@@ -87,7 +93,7 @@ static void on_bytes(struct stream *s, unsigned ready, void *arg)
     case RC_AGAIN:
         if (w->n >= KNOWN_BYTES && !w->more_time) {
             w->more_time = true;
-            (void)timer_start(&w->timer, tungosniff_more_ms(w->timeout_ms));
+            (void)timer_start(&w->timer, longer(w->timeout_ms, REST_MS));
         }
         break;
     default:

@@ -2,7 +2,8 @@
  * wants to go: read, bounded, until they name a target or can't any more.
  *
  * A client that waits for the server to speak says nothing: after timeout_ms the wait is over. What
- * has begun like a protocol that we know gets a second at least for the rest. Bytes are given back
+ * has begun like a protocol that we know gets 15 s at least for the rest (GOST waits for ever): a
+ * hello whose second segment was lost must not lose its name. Bytes are given back
  * exactly (core/floor/replay.h).
  *
  * Owner: a flow of the tungo handler. The stream stays the owner's; until done() its events are
@@ -43,8 +44,8 @@ struct tungosniff *tungosniff_start(struct stream *s, bool dns, uint32_t timeout
 enum rc tungosniff_give_back(struct tungosniff *w);
 void tungosniff_free(struct tungosniff *w); /* NULL is fine */
 
-/* The wait for what has begun like something known, where the first bytes get timeout_ms. */
-uint32_t tungosniff_more_ms(int64_t timeout_ms);
+/* How long the first datagrams of a QUIC hello are kept: a second at least. */
+uint32_t tungosniff_datagrams_ms(int64_t timeout_ms);
 
 /* The first n datagrams of a flow to that port: a DNS question, or a QUIC hello (put together in
  * q). RC_AGAIN: more of them; RC_PROTO: neither. */
