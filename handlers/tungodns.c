@@ -19,7 +19,7 @@ enum { DNS_PORT = 53 };
 
 /* This machine is one client, whichever of the device's addresses it speaks from: it may ask by
  * IPv4 for what it connects to by IPv6. */
-static struct addr who_is(const struct tungodns *d, const struct addr *client)
+struct addr tungodns_who(const struct tungodns *d, const struct addr *client)
 {
     const struct netlist *own = d->setup.tungo ? tungo_nets(d->setup.tungo) : NULL;
 
@@ -37,7 +37,7 @@ enum tungodns_known tungodns_name(struct tungodns *d, const struct addr *client,
 
     if (!d)
         return KNOWN_NOTHING;
-    const struct addr who = who_is(d, client);
+    const struct addr who = tungodns_who(d, client);
     bool fake = d->pool && fakepool_has(d->pool, dst);
     if (fake) {
         fakepool_at(d->pool, &who, loop_now_ms(d->setup.loop));
@@ -277,7 +277,7 @@ void dnsflow_init(struct dnsflow *f, struct tungodns *d, const struct addr *clie
     d->n_streams += tcp;
     if (tcp) /* without memory it is nobody's */
         (void)shares_add(&d->streams, &f->share, client, 1);
-    f->who = who_is(d, client);
+    f->who = tungodns_who(d, client);
     if (tungodns_name(d, client, server, &f->where) != KNOWN_FAKE)
         target_from_addr(&f->where, server);
 }

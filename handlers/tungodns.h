@@ -54,6 +54,11 @@ struct dgram *tungodns_dgram(struct tungodns *d, const struct addr *client, cons
 void tungodns_serve(struct tungodns *d, struct stream *s, const struct addr *client,
                     const struct addr *dst);
 
+/* TCP to port 53 that is not taken: with dns.map the answers that pass on s, the client's stream,
+ * are learnt. Without memory they are not. Must go before d does. */
+void tungodns_watch(struct tungodns *d, struct stream *s, const struct addr *client,
+                    const struct addr *dst);
+
 enum tungodns_known {
     KNOWN_NOTHING,
     KNOWN_LIKELY, /* for rules; the address may mean another name as well */

@@ -87,6 +87,9 @@ struct dnsask {
     uint8_t query[];
 };
 
+/* The client as the map knows it. */
+struct addr tungodns_who(const struct tungodns *d, const struct addr *client);
+
 void dnsflow_init(struct dnsflow *f, struct tungodns *d, const struct addr *client,
                   const struct addr *server, bool tcp);
 void dnsflow_done(struct dnsflow *f); /* ends its questions without an answer */

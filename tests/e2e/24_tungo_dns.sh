@@ -251,7 +251,7 @@ told "map: the far end was told the address" relay "$NAMED:80"
 check "map: and not the name" sh -c "! grep -q 'other.test' '$work/relay.log'"
 told "map: rules saw the name" map 'other.test:80'
 : >"$work/relay.log"
-same "map: the name of a rule" "$TARGET" "$(short @$NS plain.test A)"
+same "map: the name of a rule, asked for over TCP" "$TARGET" "$(short +tcp @$NS plain.test A)"
 same "map: goes past the chain" "$TARGET plain.test /x" "$(fetch --resolve "plain.test:80:$TARGET" http://plain.test/x)"
 check "map: the chain did not see it" sh -c "! grep -q ':80' '$work/relay.log'"
 told "map: the record says direct" map 'plain.test:80.*direct'
