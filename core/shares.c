@@ -99,6 +99,13 @@ static void holder_free(struct shares *all, struct share_holder *h)
     free(h);
 }
 
+/* The last of its class: the first one loses first. */
+static void to_last(struct shares *all, struct share_holder *h)
+{
+    list_remove(&h->link);
+    list_append(&all->classes[h->class], &h->link);
+}
+
 static void hold(struct shares *all, struct share_holder *h, size_t sum)
 {
     unsigned class = class_of(sum);
@@ -107,8 +114,7 @@ static void hold(struct shares *all, struct share_holder *h, size_t sum)
     if (class == h->class)
         return;
     h->class = class;
-    list_remove(&h->link);
-    list_append(&all->classes[class], &h->link);
+    to_last(all, h);
     if (class > all->top)
         all->top = class;
 }
@@ -118,6 +124,7 @@ static void take(struct shares *all, struct share *x, struct share_holder *h)
     x->holder = h;
     list_append(&h->used, &x->used);
     hold(all, h, h->sum + x->weight);
+    to_last(all, h);
 }
 
 bool shares_add(struct shares *all, struct share *x, const struct addr *client, size_t weight)
@@ -170,6 +177,13 @@ void shares_used(struct shares *all, struct share *x, const struct addr *client)
     }
     list_remove(&x->used);
     list_append(&from->used, &x->used);
+    to_last(all, from);
+}
+
+void shares_weigh(struct shares *all, struct share *x, size_t weight)
+{
+    hold(all, x->holder, x->holder->sum - x->weight + weight);
+    x->weight = weight;
 }
 
 struct share *shares_oldest(struct shares *all)

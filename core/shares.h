@@ -3,7 +3,8 @@
  * A client is an IPv4 address or an IPv6 network of 64 bits: whoever has one of its addresses has
  * all. Each has a ring of what it holds, the longest unused first. When a cap is reached the client
  * that holds most (within an eighth) loses its own oldest, so one that asks for thousands takes
- * nothing from those that have few. What several clients use counts for the one that holds least.
+ * nothing from those that have few; of equals the one that used nothing for longest. What several
+ * clients use counts for the one that holds least.
  *
  * Shares are embedded in what they stand for; a client is known while it holds one, which costs it
  * 80 bytes. Every call is O(1). Pure. Owner: who has the cap.
@@ -46,6 +47,7 @@ void shares_remove(struct shares *all, struct share *x); /* zeroed or removed be
 /* x is its holder's newest; if this client holds less than that one, or nobody held it, it is this
  * client's from now on. NULL: nobody says who. */
 void shares_used(struct shares *all, struct share *x, const struct addr *client);
+void shares_weigh(struct shares *all, struct share *x, size_t weight); /* it weighs so much now */
 struct share *shares_oldest(struct shares *all); /* of the client that holds most; NULL: none */
 size_t shares_of(const struct shares *all, const struct addr *client); /* the sum of weights */
 bool share_is_of(const struct share *x, const struct addr *client);

@@ -1,15 +1,8 @@
 /* listeners/tungo/room.c - see room.h. */
 #include "listeners/tungo/room.h"
+#include "core/shares.h"
 #include "listeners/tungo/netstack.h"
 #include "listeners/tungo/udp_table.h"
-
-/* May a source that has `has` of what `n` of at most `cap` are used have one more? */
-static bool may(size_t has, size_t n, size_t cap)
-{
-    size_t left = n < cap ? cap - n : 0;
-
-    return left > cap / ROOM_RESERVE_PART || has < left;
-}
 
 static struct tungo_flow *unused_for_longest(const struct source *s)
 {
@@ -28,7 +21,7 @@ bool room_for_flow(struct netstack *ns, const struct addr *client)
     const struct source *s = source_find(&ns->sources, client);
     struct tungo_flow *own;
 
-    if (may(s ? s->flows : 0, ns->table.n, ns->flows_max))
+    if (shares_may(s ? s->flows : 0, ns->table.n, ns->flows_max))
         return true;
     own = s ? unused_for_longest(s) : NULL;
     if (!own && ns->table.n >= ns->flows_max) {
@@ -48,7 +41,7 @@ void room_for_parked(struct netstack *ns, const struct source *s)
 {
     const struct parking *lot = &ns->parking;
 
-    if (may(s->n_parked, lot->n, PARKED_MAX))
+    if (shares_may(s->n_parked, lot->n, PARKED_MAX))
         return;
     if (!list_is_empty(&s->parked))
         parking_gone(LIST_OWNER(s->parked.next, struct parked, of_source)->flow);

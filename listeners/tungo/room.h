@@ -2,12 +2,13 @@
  *
  * Flows are descriptors, parked SYNs are dials: both have a cap that all clients share. While more
  * than an eighth of it is free everybody may have more. From then on a client (source.h) may have
- * as many as are free; one that has more makes room by itself: the flow it did not use for longest
- * goes, if that was silent for a while, else its new SYN is dropped and comes again. So a client
- * that opens thousands takes nothing from those that have few, and the next one finds room.
+ * as many as are free (shares_may()); one that has more makes room by itself: the flow it did not
+ * use for longest goes, if that was silent for a while, else its new SYN is dropped and comes
+ * again. So a client that opens thousands takes nothing from those that have few, and the next one
+ * finds room.
  *
- * Ports that send datagrams have a cap, too (udp.c): once it is reached the one unused for longest
- * goes, of a client that has more than an eighth one of its own.
+ * Ports that send datagrams, their associations and destinations have caps, too (udp_table.h): once
+ * one is reached the client that has most of them loses the one that it used longest ago.
  *
  * Owner: the netstack. No state of its own.
  */
@@ -22,7 +23,6 @@ struct netstack;
 struct source;
 
 enum {
-    ROOM_RESERVE_PART = 8,  /* this part of a cap is for those who have little */
     ROOM_SILENT_MS = 3000,  /* a flow that may go for another one of the same client */
     ROOM_FLOWS_LEAST = 256, /* whatever the limit of descriptors is */
     ROOM_PORTS_LEAST = 128, /* the same */

@@ -84,14 +84,12 @@ void udp_send_up(struct tungo_udp *u, struct udp_dest *d, const struct addr *dst
 
 static struct udp_source *source_of(struct tungo_udp *u, const struct addr *client, uint64_t now)
 {
-    struct udp_source *s = udp_table_source(&u->table, client), *own;
+    struct udp_source *s = udp_table_source(&u->table, client);
 
     if (s)
         return s;
-    if (u->table.n_sources >= u->sources_max) {
-        bool many = udp_table_ports(&u->table, client, &own) > u->sources_max / ROOM_RESERVE_PART;
-        udp_close_source(u, many ? own : udp_table_oldest_source(&u->table));
-    }
+    if (u->table.n_sources >= u->sources_max)
+        udp_close_source(u, udp_table_port_to_go(&u->table));
     s = udp_table_source_add(&u->table, client, now);
     if (s)
         udp_sweep_at(u, now + u->timeout_ms);
@@ -112,12 +110,17 @@ static void forget_oldest_pair(struct tungo_udp *u, struct udp_source *s)
 /* Room for one more pair of s. */
 static void make_pair_room(struct tungo_udp *u, struct udp_source *s)
 {
-    struct udp_source *oldest = udp_table_oldest_source(&u->table);
+    struct udp_source *most = s;
 
-    if (s->n_pairs >= UDP_PAIRS_PER_SOURCE)
+    if (s->n_pairs < UDP_PAIRS_PER_SOURCE) {
+        if (u->table.n_pairs < UDP_PAIRS_MAX)
+            return;
+        most = udp_table_pairs_to_go(&u->table);
+    }
+    if (most != s)
+        udp_close_source(u, most);
+    else if (s->n_pairs > 0)
         forget_oldest_pair(u, s);
-    else if (u->table.n_pairs >= UDP_PAIRS_MAX && oldest != s)
-        udp_close_source(u, oldest);
 }
 
 static bool has_buffers(struct tungo_udp *u)
@@ -137,7 +140,7 @@ static struct udp_dest *new_dest(struct tungo_udp *u, struct udp_source *s,
 
     if (s->n_opening >= UDP_WAITING_PER_SOURCE)
         udp_close_dest(u, udp_table_oldest_waiting(s));
-    if (t->n_opening >= UDP_OPENING_MAX || !has_buffers(u))
+    if (!udp_table_may_open(t, &s->client) || !has_buffers(u))
         return NULL;
     if (t->n_dests >= UDP_DESTS_MAX) {
         struct udp_dest *old = udp_table_victim(t);
@@ -414,13 +417,13 @@ struct tungo_udp *tungo_udp_new(const struct tungo_udp_setup *setup)
     u->buffer_bytes = DGRAM_MAX_BYTES;
     timer_init(setup->loop, &u->sweep, udp_on_sweep);
     timer_init(setup->loop, &u->first_timer, udp_on_first_timer);
-    bool ok = timer_reserve(&u->sweep) && timer_reserve(&u->first_timer);
-    if (!ok || !udp_table_init(&u->table, key)) {
+    if (!timer_reserve(&u->sweep) || !timer_reserve(&u->first_timer)) {
         timer_release(&u->sweep);
         timer_release(&u->first_timer);
         free(u);
         return NULL;
     }
+    udp_table_init(&u->table, key);
     u->sources_max = setup->sources_max ? setup->sources_max : UDP_SOURCES_MAX;
     packet_out_init(&u->down.out, setup->tungo);
     u->down.own = setup->own;

@@ -3,11 +3,11 @@
 #include "listeners/tungo/udp_inside.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 void udp_firsts_init(struct udp_firsts *all)
 {
     list_init(&all->all);
+    shares_init(&all->shares);
     all->n = 0;
 }
 
@@ -16,30 +16,16 @@ struct udp_first *udp_firsts_oldest(const struct udp_firsts *all)
     return list_is_empty(&all->all) ? NULL : LIST_OWNER(all->all.next, struct udp_first, all);
 }
 
-/* Others' first datagrams want to be understood, too. */
-static bool has_its_share(const struct udp_firsts *all, const struct addr *client)
-{
-    unsigned n = 0;
-
-    if (all->n < UDP_FIRST_PAIRS / 2)
-        return false;
-    for (const struct list *l = all->all.next; l != &all->all; l = l->next) {
-        const struct udp_first *f =
-            (const void *)((const char *)l - offsetof(struct udp_first, all));
-        const struct addr *other = &f->pair->source->client;
-        n += other->family == client->family &&
-             memcmp(other->ip, client->ip, client->family == AF_INET6 ? 8 : 4) == 0;
-    }
-    return n >= UDP_FIRST_PER_CLIENT;
-}
-
 struct udp_first *udp_first_new(struct udp_firsts *all, struct udp_pair *pair, uint64_t due_ms)
 {
-    bool full = all->n >= UDP_FIRST_PAIRS || has_its_share(all, &pair->source->client);
-    struct udp_first *f = full ? NULL : calloc(1, sizeof *f);
+    const struct addr *client = &pair->source->client;
+    bool may = shares_may(shares_of(&all->shares, client), all->n, UDP_FIRST_PAIRS);
+    struct udp_first *f = may ? calloc(1, sizeof *f) : NULL;
 
-    if (!f)
+    if (!f || !shares_add(&all->shares, &f->share, client, 1)) {
+        free(f);
         return NULL;
+    }
     f->owner = all;
     f->pair = pair;
     f->due_ms = due_ms;
@@ -71,6 +57,7 @@ void udp_first_free(struct udp_first *f)
     for (int i = 0; i < f->n; i++)
         free((void *)(uintptr_t)f->v[i].p);
     list_remove(&f->all);
+    shares_remove(&f->owner->shares, &f->share);
     f->owner->n--;
     free(f);
 }

@@ -7,24 +7,26 @@
 #define LISTENERS_TUNGO_UDP_FIRST_H
 
 #include "core/list.h"
+#include "core/shares.h"
 #include "core/wire/cursor.h"
 
 enum {
     UDP_FIRST_DATAGRAMS = 8, /* of a pair */
     UDP_FIRST_BYTES = 16384,
-    UDP_FIRST_PAIRS = 512,     /* that wait so at a time; ... */
-    UDP_FIRST_PER_CLIENT = 64, /* ... of one client (IPv6: a /64) once the half is in use */
+    UDP_FIRST_PAIRS = 512 /* that wait so at a time, see shares_may() */
 };
 
 struct udp_pair;
 
 struct udp_firsts {
     struct list all; /* of udp_first.all, the oldest first */
+    struct shares shares;
     unsigned n;
 };
 
 struct udp_first {
     struct list all;
+    struct share share;
     struct udp_firsts *owner;
     struct udp_pair *pair;
     uint64_t due_ms;
@@ -36,7 +38,7 @@ struct udp_first {
 void udp_firsts_init(struct udp_firsts *all);
 struct udp_first *udp_firsts_oldest(const struct udp_firsts *all); /* NULL: none */
 
-/* NULL: too many already, or no memory. */
+/* NULL: the client has too many already, or no memory. */
 struct udp_first *udp_first_new(struct udp_firsts *all, struct udp_pair *pair, uint64_t due_ms);
 /* A copy. false: no room, or no memory. */
 bool udp_first_add(struct udp_first *f, const void *data, size_t n);

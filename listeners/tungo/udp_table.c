@@ -62,14 +62,17 @@ static uint32_t pair_hash(const struct udp_table *t, const struct udp_source *s,
     return addr_hash(dst, t->key ^ ((uint64_t)s->hash << 32 | s->hash));
 }
 
-bool udp_table_init(struct udp_table *t, uint64_t key)
+void udp_table_init(struct udp_table *t, uint64_t key)
 {
     *t = (struct udp_table){.key = key};
     list_init(&t->sources);
     list_init(&t->fresh);
     list_init(&t->dests);
     list_init(&t->ending);
-    return sources_init(&t->hosts, 0);
+    shares_init(&t->ports);
+    shares_init(&t->pairs);
+    shares_init(&t->openings);
+    shares_init(&t->associations);
 }
 
 void udp_table_done(struct udp_table *t)
@@ -77,7 +80,6 @@ void udp_table_done(struct udp_table *t)
     BUG_ON(t->n_sources || t->n_pairs || t->n_dests);
     free(t->source_slots);
     free(t->pair_slots);
-    sources_done(&t->hosts);
     t->source_slots = NULL;
     t->pair_slots = NULL;
 }
@@ -105,12 +107,12 @@ struct udp_source *udp_table_source_add(struct udp_table *t, const struct addr *
     struct udp_source *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    s->host = source_get(&t->hosts, client);
-    if (!s->host) {
+    if (!shares_add(&t->ports, &s->port, client, 1) ||
+        !shares_add(&t->pairs, &s->share, client, 0)) {
+        shares_remove(&t->ports, &s->port);
         free(s);
         return NULL;
     }
-    list_append(&s->host->by_use, &s->of_host);
     s->client = *client;
     s->hash = addr_hash(client, t->key);
     s->used_ms = now_ms;
@@ -132,8 +134,8 @@ bool udp_table_source_drop(struct udp_table *t, struct udp_source *s)
         at = &(*at)->hash_next;
     *at = s->hash_next;
     list_remove(&s->used);
-    list_remove(&s->of_host);
-    source_put(s->host);
+    shares_remove(&t->ports, &s->port);
+    shares_remove(&t->pairs, &s->share);
     t->n_sources--;
     free(s);
     return true;
@@ -144,15 +146,18 @@ struct udp_source *udp_table_oldest_source(const struct udp_table *t)
     return list_is_empty(&t->sources) ? NULL : LIST_OWNER(t->sources.next, struct udp_source, used);
 }
 
-size_t udp_table_ports(const struct udp_table *t, const struct addr *client,
-                       struct udp_source **ret_oldest)
+struct udp_source *udp_table_port_to_go(struct udp_table *t)
 {
-    const struct source *host = source_find(&t->hosts, client);
+    struct share *x = shares_oldest(&t->ports);
 
-    *ret_oldest = host && !list_is_empty(&host->by_use)
-                      ? LIST_OWNER(host->by_use.next, struct udp_source, of_host)
-                      : NULL;
-    return host ? host->flows : 0;
+    return x ? LIST_OWNER(x, struct udp_source, port) : NULL;
+}
+
+struct udp_source *udp_table_pairs_to_go(struct udp_table *t)
+{
+    struct share *x = shares_oldest(&t->pairs);
+
+    return x ? LIST_OWNER(x, struct udp_source, share) : NULL;
 }
 
 /* --- pairs */
@@ -187,7 +192,7 @@ struct udp_pair *udp_table_pair_add(struct udp_table *t, struct udp_source *s,
     t->pair_slots[p->hash & t->pair_mask] = p;
     list_append(&s->pairs, &p->of_source);
     list_init(&p->of_dest);
-    s->n_pairs++;
+    shares_weigh(&t->pairs, &s->share, ++s->n_pairs);
     t->n_pairs++;
     return p;
 }
@@ -221,7 +226,7 @@ void udp_table_pair_remove(struct udp_table *t, struct udp_pair *p)
         p->dest->last = NULL;
     list_remove(&p->of_dest);
     list_remove(&p->of_source);
-    p->source->n_pairs--;
+    shares_weigh(&t->pairs, &p->source->share, --p->source->n_pairs);
     t->n_pairs--;
     udp_first_free(p->first);
     free(p);
@@ -254,8 +259,13 @@ struct udp_dest *udp_table_dest_add(struct udp_table *t, struct udp_source *s, u
 {
     struct udp_dest *d = calloc(1, sizeof(*d));
 
-    if (!d)
+    if (!d || !shares_add(&t->associations, &d->share, &s->client, 1) ||
+        !shares_add(&t->openings, &d->waiting, &s->client, 1)) {
+        if (d)
+            shares_remove(&t->associations, &d->share);
+        free(d);
         return NULL;
+    }
     d->source = s;
     d->route = route;
     d->fixed = fixed;
@@ -276,6 +286,7 @@ void udp_table_dest_opened(struct udp_table *t, struct udp_dest *d)
     if (!d->opening)
         return;
     d->opening = false;
+    shares_remove(&t->openings, &d->waiting);
     d->source->n_opening--;
     t->n_opening--;
 }
@@ -284,6 +295,7 @@ void udp_table_dest_remove(struct udp_table *t, struct udp_dest *d)
 {
     BUG_ON(!list_is_empty(&d->pairs));
     udp_table_dest_opened(t, d);
+    shares_remove(&t->associations, &d->share);
     list_remove(&d->of_source);
     list_remove(&d->used);
     t->n_dests--;
@@ -310,13 +322,18 @@ struct udp_dest *udp_table_oldest_ending(const struct udp_table *t)
     return first_of(&t->ending);
 }
 
-struct udp_dest *udp_table_victim(const struct udp_table *t)
+struct udp_dest *udp_table_victim(struct udp_table *t)
 {
-    struct udp_dest *fresh = first_of(&t->fresh), *used = first_of(&t->dests);
+    struct share *x = shares_oldest(&t->associations);
 
     if (!list_is_empty(&t->ending))
         return first_of(&t->ending);
-    return !used || (fresh && fresh->used_ms < used->used_ms) ? fresh : used;
+    return x ? LIST_OWNER(x, struct udp_dest, share) : NULL;
+}
+
+bool udp_table_may_open(const struct udp_table *t, const struct addr *client)
+{
+    return shares_may(shares_of(&t->openings, client), t->n_opening, UDP_OPENING_MAX);
 }
 
 static struct list *list_for(struct udp_table *t, const struct udp_dest *d)
@@ -356,7 +373,9 @@ void udp_table_used(struct udp_table *t, struct udp_dest *d, struct udp_pair *pa
     d->source->used_ms = now_ms;
     to_last(list_for(t, d), &d->used);
     to_last(&t->sources, &d->source->used);
-    to_last(&d->source->host->by_use, &d->source->of_host);
+    shares_used(&t->ports, &d->source->port, NULL);
+    shares_used(&t->pairs, &d->source->share, NULL);
+    shares_used(&t->associations, &d->share, NULL);
 }
 
 /* --- DNS */

@@ -3,9 +3,10 @@
  *   source (client address and port) --< pair (source, destination) >-- dest (association)
  *
  * Pure: no I/O, no timers; times are the caller's. Keyed hash for sources and pairs, lists in order
- * of use, so that the least recently used is found at once. Owner: udp.c. A source lives while it
- * has pairs or associations; a pair with a dest ends with it; a pair without one is a verdict
- * ("refused") kept for a while.
+ * of use, so that the least recently used is found at once. Who makes room when there are too many
+ * is told by what clients hold (core/shares.h). Owner: udp.c. A source lives while it has pairs or
+ * associations; a pair with a dest ends with it; a pair without one is a verdict ("refused") kept
+ * for a while.
  */
 #ifndef LISTENERS_TUNGO_UDP_TABLE_H
 #define LISTENERS_TUNGO_UDP_TABLE_H
@@ -13,7 +14,7 @@
 #include "core/addr.h"
 #include "core/list.h"
 #include "core/rc.h"
-#include "listeners/tungo/source.h"
+#include "core/shares.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,11 +37,10 @@ struct udp_source {
     struct addr client;
     struct udp_source *hash_next;
     uint32_t hash;
-    struct list used;    /* in table.sources */
-    struct source *host; /* whose port it is */
-    struct list of_host; /* in host->by_use, least recently used first */
-    struct list pairs;   /* of udp_pair.of_source, least recently used first */
-    struct list dests;   /* of udp_dest.of_source */
+    struct list used;         /* in table.sources */
+    struct share port, share; /* as a port; as so many pairs */
+    struct list pairs;        /* of udp_pair.of_source, least recently used first */
+    struct list dests;        /* of udp_dest.of_source */
     uint32_t n_pairs, n_opening;
     uint64_t used_ms;
 };
@@ -50,6 +50,7 @@ struct udp_dest {
     struct udp_source *source;
     struct list of_source, used; /* used: in table.fresh, .dests or .ending */
     struct list pairs;           /* of udp_pair.of_dest */
+    struct share share, waiting; /* waiting: while it is opening */
     uint64_t used_ms, up_bytes, down_bytes;
     uint32_t route;
     bool fixed, opening, ending;
@@ -86,13 +87,13 @@ struct udp_table {
     struct udp_pair **pair_slots;
     size_t source_mask, pair_mask; /* slots - 1; 0: none yet */
     uint32_t n_sources, n_pairs, n_dests, n_opening;
-    struct sources hosts;             /* only their ports are counted here, as flows */
+    struct shares ports, pairs, openings, associations;
     struct list sources;              /* least recently used first, as the next */
     struct list fresh, dests, ending; /* nothing came back yet; in use; DNS that is answered */
 };
 
-bool udp_table_init(struct udp_table *t, uint64_t key); /* false: no memory, nothing to undo */
-void udp_table_done(struct udp_table *t);               /* everything must have been removed */
+void udp_table_init(struct udp_table *t, uint64_t key);
+void udp_table_done(struct udp_table *t); /* everything must have been removed */
 
 struct udp_source *udp_table_source(const struct udp_table *t, const struct addr *client);
 /* Caps are the caller's: it looks at n_sources and n_pairs first. NULL: no memory. */
@@ -101,9 +102,10 @@ struct udp_source *udp_table_source_add(struct udp_table *t, const struct addr *
 /* Frees it if nothing hangs on it. */
 bool udp_table_source_drop(struct udp_table *t, struct udp_source *s);
 struct udp_source *udp_table_oldest_source(const struct udp_table *t); /* NULL: none */
-/* How many ports the client's address has, and which of them was used longest ago (NULL: none). */
-size_t udp_table_ports(const struct udp_table *t, const struct addr *client,
-                       struct udp_source **ret_oldest);
+/* Who makes room for another source, for another pair: of the client that has most ports, most
+ * pairs the one that it used longest ago. NULL: there is none. */
+struct udp_source *udp_table_port_to_go(struct udp_table *t);
+struct udp_source *udp_table_pairs_to_go(struct udp_table *t);
 
 struct udp_pair *udp_table_pair(const struct udp_table *t, const struct udp_source *s,
                                 const struct addr *dst);
@@ -126,8 +128,11 @@ void udp_table_dest_remove(struct udp_table *t, struct udp_dest *d);
 struct udp_dest *udp_table_oldest_fresh(const struct udp_table *t); /* NULL: none, as the next */
 struct udp_dest *udp_table_oldest_dest(const struct udp_table *t);
 struct udp_dest *udp_table_oldest_ending(const struct udp_table *t);
-/* Of all: who makes room for another one. One that has its answers goes first. NULL: none. */
-struct udp_dest *udp_table_victim(const struct udp_table *t);
+/* Who makes room for another one: one that has its answers, else of the client that has most the
+ * one that it used longest ago. NULL: none. */
+struct udp_dest *udp_table_victim(struct udp_table *t);
+/* May one more of this client be opening? */
+bool udp_table_may_open(const struct udp_table *t, const struct addr *client);
 struct udp_dest *udp_table_oldest_waiting(const struct udp_source *s);
 
 /* A datagram went either way. pair NULL: not known. */

@@ -1,4 +1,5 @@
 /* Flows on lwIP, segment by segment: parking, bytes both ways, sizes, windows. */
+#include "core/shares.h"
 #include "listeners/tungo/room.h"
 #include "tests/unit/tungoflow.h"
 
@@ -82,7 +83,7 @@ START_TEST(test_parking_has_a_cap_and_a_deadline)
         send_syn(&c, 1380, 7);
     }
     ck_assert_uint_le(ns->parking.n, PARKED_MAX);
-    ck_assert_uint_ge(ns->parking.n, PARKED_MAX - PARKED_MAX / ROOM_RESERVE_PART);
+    ck_assert_uint_ge(ns->parking.n, PARKED_MAX - PARKED_MAX / SHARES_RESERVE_PART);
     ck_assert_uint_eq(n_gone, PARKED_MAX + 5 - ns->parking.n);
     unsigned gone = n_gone;
     pass(PARKED_MS - 1000);

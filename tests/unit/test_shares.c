@@ -66,6 +66,27 @@ START_TEST(test_the_one_that_holds_most_loses_its_oldest)
 }
 END_TEST
 
+START_TEST(test_of_equals_the_one_that_used_nothing_loses)
+{
+    start();
+    for (unsigned i = 0; i < 5; i++)
+        add(&v[i], i, 1);
+    shares_used(&all, &v[0], NULL);
+    ck_assert_ptr_eq(shares_oldest(&all), &v[1]);
+    add(&v[5], 5, 1);
+    shares_used(&all, &v[1], NULL);
+    ck_assert_ptr_eq(shares_oldest(&all), &v[2]);
+    shares_weigh(&all, &v[4], 7);
+    ck_assert_ptr_eq(shares_oldest(&all), &v[4]);
+    ck_assert_uint_eq(of(4), 7);
+    shares_weigh(&all, &v[4], 0);
+    ck_assert_ptr_eq(shares_oldest(&all), &v[2]);
+    for (int i = 0; i < 6; i++)
+        shares_remove(&all, &v[i]);
+    ck_assert_uint_eq(all.n_clients, 0);
+}
+END_TEST
+
 START_TEST(test_what_several_use_is_of_the_one_that_has_least)
 {
     struct addr one = client(1), two = client(2);
@@ -158,6 +179,7 @@ int main(void)
     Suite *s = suite_create("shares");
     TCase *t = tcase_create("shares");
     tcase_add_test(t, test_the_one_that_holds_most_loses_its_oldest);
+    tcase_add_test(t, test_of_equals_the_one_that_used_nothing_loses);
     tcase_add_test(t, test_what_several_use_is_of_the_one_that_has_least);
     tcase_add_test(t, test_an_ipv6_network_is_one_client);
     tcase_add_test(t, test_most_is_most);

@@ -1,4 +1,5 @@
 /* One client with thousands of flows, SYNs or stray segments, and another one beside it. */
+#include "core/shares.h"
 #include "listeners/tungo/room.h"
 #include "listeners/tungo/udp_table.h"
 #include "tests/unit/tungoflow.h"
@@ -42,7 +43,7 @@ START_TEST(test_one_client_leaves_flows_for_others)
         ck_assert_uint_lt(n, FLOWS_MAX);
         greedy[n++] = s;
     }
-    ck_assert_uint_eq(n, FLOWS_MAX - FLOWS_MAX / ROOM_RESERVE_PART);
+    ck_assert_uint_eq(n, FLOWS_MAX - FLOWS_MAX / SHARES_RESERVE_PART);
     ck_assert_uint_eq(ns->stats.crowded, 2 * FLOWS_MAX - n);
     ck_assert_uint_eq(ns->stats.evicted, 0); /* all of them were busy a moment ago */
     for (uint16_t i = 0; i < 5; i++) {
@@ -96,7 +97,7 @@ START_TEST(test_a_flood_of_syns_parks_no_others_away)
         ck_assert(ask(GREEDY, (uint16_t)(10000 + i)));
     ck_assert_int_eq(theirs->state, FLOW_PARKED);
     ck_assert_uint_eq(theirs->source->n_parked, 1);
-    ck_assert_uint_eq(ns->parking.n, PARKED_MAX - PARKED_MAX / ROOM_RESERVE_PART);
+    ck_assert_uint_eq(ns->parking.n, PARKED_MAX - PARKED_MAX / SHARES_RESERVE_PART);
     for (uint16_t i = 1; i < 50; i++)
         ck_assert(ask(MODEST, (uint16_t)(30000 + i)));
     ck_assert_uint_eq(theirs->source->n_parked, 50);

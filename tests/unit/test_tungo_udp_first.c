@@ -154,14 +154,16 @@ START_TEST(test_one_client_leaves_room_for_others)
 {
     char client[32];
 
+    enum { SHARE = UDP_FIRST_PAIRS - UDP_FIRST_PAIRS / SHARES_RESERVE_PART };
+
     open_at_once = true;
-    for (unsigned i = 0; i < UDP_FIRST_PAIRS / 2 + 1; i++) {
+    for (unsigned i = 0; i <= SHARE; i++) {
         told[0] = 0;
         snprintf(client, sizeof client, "10.0.0.2:%u", 1000 + i);
         come(client, "8.8.8.8:6", "a", 1, 1);
     }
     turn_for(1); /* the last one was told at once */
-    expect("?10.0.0.2:1256 8.8.8.8:6 1\n+10.0.0.2:1256 8.8.8.8:6 1a last\nopen 7 8.8.8.8:6\n"
+    expect("?10.0.0.2:1448 8.8.8.8:6 1\n+10.0.0.2:1448 8.8.8.8:6 1a last\nopen 7 8.8.8.8:6\n"
            "i>8.8.8.8:6 1 a\n");
     told[0] = 0;
     come("10.0.0.3:1", "8.8.8.8:6", "a", 1, 1);

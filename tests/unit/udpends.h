@@ -85,7 +85,7 @@ static void note(const char *fmt, ...)
     va_end(ap);
 }
 
-static void expect(const char *text)
+static inline void expect(const char *text)
 {
     ck_assert_str_eq(told, text);
     told[0] = 0;
@@ -180,7 +180,8 @@ static struct far *far_new(char name)
     return f;
 }
 
-static void far_say(struct far *f, const char *from, const void *data, size_t n, size_t segment)
+static inline void far_say(struct far *f, const char *from, const void *data, size_t n,
+                           size_t segment)
 {
     ck_assert_uint_lt(f->in_n, SENT_MAX);
     f->in[f->in_n].data = data;
@@ -299,7 +300,7 @@ static void turn_for(uint64_t ms)
 }
 
 /* "from>to n" of the last packet written. */
-static const char *written(void)
+static inline const char *written(void)
 {
     static char line[200];
     char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
@@ -313,7 +314,7 @@ static const char *written(void)
     return line;
 }
 
-static struct far *open_first(void)
+static inline struct far *open_first(void)
 {
     struct far *f = far_new('a');
 
