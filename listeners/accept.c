@@ -266,6 +266,22 @@ void acceptor_stop(struct acceptor *a)
     a->fd = -1;
 }
 
+enum rc accept_start(struct listener *l, const struct listener_events *ev, struct diag *diag)
+{
+    return acceptor_start(l->state, ev, diag);
+}
+
+void accept_stop(struct listener *l)
+{
+    if (l->state)
+        acceptor_stop(l->state);
+}
+
+const char *accept_where(const struct listener *l, char *buf, size_t cap)
+{
+    return acceptor_where(l->state, buf, cap);
+}
+
 void accept_tell_tls(const struct listener_setup *setup, const struct tls_ctx *ctx)
 {
     const char *note = tls_ctx_note(ctx);

@@ -79,6 +79,11 @@ enum rc acceptor_start(struct acceptor *a, const struct listener_events *ev, str
 void acceptor_stop(struct acceptor *a); /* also for one that was never opened */
 const char *acceptor_where(const struct acceptor *a, char *buf, size_t cap);
 
+/* Slots of a listener_type whose state begins with its acceptor. */
+enum rc accept_start(struct listener *l, const struct listener_events *ev, struct diag *diag);
+void accept_stop(struct listener *l); /* fine without a state */
+const char *accept_where(const struct listener *l, char *buf, size_t cap);
+
 /* Tells the operator at start how clients can pin our certificate, and what is odd about it. */
 struct tls_ctx;
 void accept_tell_tls(const struct listener_setup *setup, const struct tls_ctx *ctx);

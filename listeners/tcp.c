@@ -26,27 +26,11 @@ static enum rc tcp_open(struct listener *l, const struct listener_setup *setup, 
     return acceptor_open(a, setup, &cfg->accept, diag);
 }
 
-static enum rc start(struct listener *l, const struct listener_events *ev, struct diag *diag)
-{
-    return acceptor_start(l->state, ev, diag);
-}
-
-static void stop(struct listener *l)
-{
-    if (l->state)
-        acceptor_stop(l->state);
-}
-
 static void done(struct listener *l)
 {
-    stop(l);
+    accept_stop(l);
     free(l->state);
     l->state = NULL;
-}
-
-static const char *where(const struct listener *l, char *buf, size_t cap)
-{
-    return acceptor_where(l->state, buf, cap);
 }
 
 const struct listener_type listener_tcp = {
@@ -54,8 +38,8 @@ const struct listener_type listener_tcp = {
     .options = options,
     .cfg_bytes = sizeof(struct tcp_options),
     .open = tcp_open,
-    .start = start,
-    .stop = stop,
+    .start = accept_start,
+    .stop = accept_stop,
     .done = done,
-    .where = where,
+    .where = accept_where,
 };

@@ -15,7 +15,7 @@ static const struct option options[] = {
 };
 
 struct state {
-    struct acceptor acceptor;
+    struct acceptor acceptor; /* first: accept_start() and the like */
     struct tls_ctx *tls;
 };
 
@@ -45,31 +45,15 @@ static enum rc tls_open(struct listener *l, const struct listener_setup *setup, 
     return rc;
 }
 
-static enum rc start(struct listener *l, const struct listener_events *ev, struct diag *diag)
-{
-    return acceptor_start(&((struct state *)l->state)->acceptor, ev, diag);
-}
-
-static void stop(struct listener *l)
-{
-    if (l->state)
-        acceptor_stop(&((struct state *)l->state)->acceptor);
-}
-
 static void done(struct listener *l)
 {
     struct state *st = l->state;
     if (!st)
         return;
-    stop(l);
+    accept_stop(l);
     tls_ctx_unref(st->tls);
     free(st);
     l->state = NULL;
-}
-
-static const char *where(const struct listener *l, char *buf, size_t cap)
-{
-    return acceptor_where(&((const struct state *)l->state)->acceptor, buf, cap);
 }
 
 const struct listener_type listener_tls = {
@@ -77,8 +61,8 @@ const struct listener_type listener_tls = {
     .options = options,
     .cfg_bytes = sizeof(struct tls_listener_options),
     .open = tls_open,
-    .start = start,
-    .stop = stop,
+    .start = accept_start,
+    .stop = accept_stop,
     .done = done,
-    .where = where,
+    .where = accept_where,
 };

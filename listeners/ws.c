@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 struct state {
-    struct acceptor acceptor;
+    struct acceptor acceptor; /* first: accept_start() and the like */
     struct ws_ctx *ws;
     struct tls_ctx *tls; /* NULL: ws */
 };
@@ -59,38 +59,23 @@ static enum rc open_wss(struct listener *l, const struct listener_setup *setup, 
     return open_as(l, setup, true, diag);
 }
 
-static enum rc start(struct listener *l, const struct listener_events *ev, struct diag *diag)
-{
-    return acceptor_start(&((struct state *)l->state)->acceptor, ev, diag);
-}
-
-static void stop(struct listener *l)
-{
-    if (l->state)
-        acceptor_stop(&((struct state *)l->state)->acceptor);
-}
-
 static void done(struct listener *l)
 {
     struct state *st = l->state;
     if (!st)
         return;
-    stop(l);
+    accept_stop(l);
     ws_ctx_unref(st->ws);
     tls_ctx_unref(st->tls);
     free(st);
     l->state = NULL;
 }
 
-static const char *where(const struct listener *l, char *buf, size_t cap)
-{
-    return acceptor_where(&((const struct state *)l->state)->acceptor, buf, cap);
-}
-
 #define WS_LISTENER(NAME, OPEN)                                                                    \
     {                                                                                              \
         .name = NAME, .options = ws_listener_options, .cfg_bytes = sizeof(struct ws_cfg),          \
-        .open = OPEN, .start = start, .stop = stop, .done = done, .where = where                   \
+        .open = OPEN, .start = accept_start, .stop = accept_stop, .done = done,                    \
+        .where = accept_where                                                                      \
     }
 
 const struct listener_type listener_ws = WS_LISTENER("ws", open_ws);
