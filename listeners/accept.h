@@ -33,16 +33,20 @@ struct accept_options {
          .type = OPTION_DURATION,                                                                  \
          .offset = offsetof(struct STRUCT, FIELD.keepalive_idle_ms),                               \
          .def = "15s",                                                                             \
+         .min = 1000,                                                                              \
+         .max = 32767000,                                                                          \
          .help = "silence before the first TCP keepalive probe"},                                  \
         {.key = "keepalive.interval",                                                              \
          .type = OPTION_DURATION,                                                                  \
          .offset = offsetof(struct STRUCT, FIELD.keepalive_interval_ms),                           \
          .def = "15s",                                                                             \
+         .min = 1000,                                                                              \
+         .max = 32767000,                                                                          \
          .help = "time between probes"},                                                           \
     {                                                                                              \
         .key = "keepalive.count", .type = OPTION_INT,                                              \
-        .offset = offsetof(struct STRUCT, FIELD.keepalive_count), .def = "9", .max = 127,          \
-        .help = "probes without an answer that end a connection"                                   \
+        .offset = offsetof(struct STRUCT, FIELD.keepalive_count), .def = "9", .min = 1,            \
+        .max = 127, .help = "probes without an answer that end a connection"                       \
     }
 
 struct acceptor;

@@ -42,6 +42,7 @@ refused "a type that is not served: one line" 'redirect' -L redirect://:12345
 refused "clients that the handler can't serve" 'socks5.*udp' -L socks5+udp://127.0.0.1:1080
 refused "no port to listen on" 'socks5://127\.0\.0\.1.*addr' -L socks5://127.0.0.1
 refused "a bad duration" 'readTimeout' -L 'socks5://127.0.0.1:1080?readTimeout=soon'
+refused "a keepalive that the kernel would not take" 'keepalive.idle.*1000 to 32767000 ms' -L 'socks5://127.0.0.1:1080?keepalive=true&keepalive.idle=0.5s'
 refused "bad CIDR" '10\.8\.0\.1/40' -L 'tungo://:0?name=tungo&net=10.8.0.1/40'
 refused "an address without a prefix" '10\.8\.0\.1' -L 'tungo://:0?name=tungo&net=10.8.0.1'
 refused "bad MTU" 'mtu' -L 'tungo://:0?name=tungo&net=10.8.0.1/24&mtu=70000'
