@@ -1,4 +1,4 @@
-/* listeners/tungo/udp.c - see udp.h: whose association a datagram belongs to, and the way up. */
+/* listeners/tungo/udp.c - see udp.h: whose association a datagram from a client belongs to. */
 #include "listeners/tungo/udp.h"
 #include "core/wire/ip.h"
 #include "listeners/tungo/gate.h"
@@ -8,77 +8,6 @@
 #include <stdlib.h>
 
 enum { DNS_PORT = 53 };
-
-static size_t pieces(size_t n, size_t segment)
-{
-    return n > segment ? (n + segment - 1) / segment : 1;
-}
-
-/* --- sending */
-
-/* A flow that is over says so with its next event, from the loop. */
-static void send_now(struct tungo_udp *u, struct udp_dest *d, const struct addr *dst,
-                     const uint8_t *data, size_t n, size_t segment)
-{
-    struct target to;
-
-    target_from_addr(&to, dst);
-    enum rc rc = n > segment ? dgram_send_burst(d->dgram, &to, data, n, segment)
-                             : dgram_send(d->dgram, &to, data, n);
-    if (rc == RC_OK)
-        return;
-    u->lost_up += pieces(n, segment);
-    if (rc != RC_AGAIN)
-        dgram_wake(d->dgram);
-}
-
-void udp_flush_up(struct tungo_udp *u)
-{
-    struct udp_burst *b = &u->burst;
-    struct udp_dest *d = b->dest;
-
-    if (!d)
-        return;
-    b->dest = NULL;
-    job_cancel(&u->flush);
-    send_now(u, d, &b->dst, u->burst_buf, b->n, b->segment);
-}
-
-static void on_flush(struct job *job)
-{
-    udp_flush_up((struct tungo_udp *)((char *)job - offsetof(struct tungo_udp, flush)));
-}
-
-static bool joins(const struct udp_burst *b, const struct udp_dest *d, const struct addr *dst,
-                  size_t n)
-{
-    return b->dest == d && n > 0 && n <= b->segment && b->n + n <= UDP_BURST_BYTES &&
-           b->n / b->segment < UDP_BURST_SEGMENTS && addr_equal(&b->dst, dst);
-}
-
-void udp_send_up(struct tungo_udp *u, struct udp_dest *d, const struct addr *dst,
-                 const uint8_t *data, size_t n, size_t segment)
-{
-    struct udp_burst *b = &u->burst;
-
-    u->up += pieces(n, segment);
-    d->up_bytes += n;
-    bool one = segment >= n;
-    if (b->dest && !(one && joins(b, d, dst, n)))
-        udp_flush_up(u);
-    if (!one || n == 0 || n > UDP_BURST_BYTES / 2 || !d->dgram->type->send_burst) {
-        send_now(u, d, dst, data, n, segment);
-        return;
-    }
-    if (!b->dest) {
-        *b = (struct udp_burst){.dest = d, .dst = *dst, .segment = n};
-        job_post(u->setup.loop, &u->flush);
-    }
-    memcpy(u->burst_buf + b->n, data, n);
-    b->n += n;
-    if (n < b->segment) /* a shorter one is the last */
-        udp_flush_up(u);
-}
 
 /* --- whose it is */
 
@@ -349,7 +278,7 @@ void tungo_udp_packet(struct tungo_udp *u, const struct packet *p)
     struct udp_pair *pair;
 
     if (!u->events.on_udp || segment > u->buffer_bytes) {
-        u->lost_up += pieces(n, segment);
+        u->lost_up += udp_pieces(n, segment);
         return;
     }
     for (;;) {
@@ -366,14 +295,14 @@ void tungo_udp_packet(struct tungo_udp *u, const struct packet *p)
             return;
     }
     if (!pair) {
-        u->lost_up += pieces(n, segment);
+        u->lost_up += udp_pieces(n, segment);
         return;
     }
     if (pair->dest) {
         take(u, pair, data, n, segment, now);
         return;
     }
-    u->lost_up += pieces(n, segment);
+    u->lost_up += udp_pieces(n, segment);
     if (u->setup.icmp)
         refuse(u, p, segment, pair->verdict, now);
 }
@@ -428,7 +357,7 @@ struct tungo_udp *tungo_udp_new(const struct tungo_udp_setup *setup)
     packet_out_init(&u->down.out, setup->tungo);
     u->down.own = setup->own;
     u->down.n_own = setup->n_own;
-    job_init(&u->flush, on_flush);
+    job_init(&u->flush, udp_on_flush);
     udp_firsts_init(&u->firsts);
     return u;
 }

@@ -1,5 +1,5 @@
-/* listeners/tungo/udp_inside.h - what udp.c (the way up, the handler's side) and udp_assoc.c (life
- * of an association, the way down) share. Private to these two.
+/* listeners/tungo/udp_inside.h - what udp.c (whose a datagram is, the handler's side), udp_up.c
+ * (the way up) and udp_assoc.c (life of an association, the way down) share. Private to these.
  */
 #ifndef LISTENERS_TUNGO_UDP_INSIDE_H
 #define LISTENERS_TUNGO_UDP_INSIDE_H
@@ -59,12 +59,21 @@ static inline uint32_t udp_fresh_ms(const struct tungo_udp *u)
 void udp_sweep_at(struct tungo_udp *u, uint64_t at_ms);
 /* Keeps a datagram until the association is open; false: past the cap. */
 bool udp_hold(struct udp_dest *d, const struct addr *dst, const uint8_t *data, size_t n);
+
+/* --- udp_up.c */
+/* How many datagrams n bytes are. */
+static inline size_t udp_pieces(size_t n, size_t segment)
+{
+    return n > segment ? (n + segment - 1) / segment : 1;
+}
 void udp_send_up(struct tungo_udp *u, struct udp_dest *d, const struct addr *dst,
                  const uint8_t *data, size_t n, size_t segment);
+void udp_flush_up(struct tungo_udp *u);
+void udp_on_flush(struct job *job);
+
 /* Sends a datagram by a flow of its destination alone; lost where the route is not of that kind. */
 void udp_send_apart(struct tungo_udp *u, const struct addr *client, const struct addr *dst,
                     const uint8_t *data, size_t n);
-void udp_flush_up(struct tungo_udp *u);
 /* With on_udp_gone where it is due. The source stays. */
 void udp_close_dest(struct tungo_udp *u, struct udp_dest *d);
 /* All that hangs on it, and itself. */
