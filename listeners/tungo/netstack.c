@@ -1,6 +1,6 @@
 /* listeners/tungo/netstack.c - flows, mounting, and the way of a packet into lwIP. See netstack.h.
  *
- * What lwIP calls is in netpcb.c, its timers are in ticks.c.
+ * What lwIP calls is in netpcb.c, its timers are in ticks.c, what is acknowledged when in turn.c.
  */
 #include "listeners/tungo/netstack.h"
 #include "core/wire/ip.h"
@@ -19,56 +19,18 @@
 #include <stdlib.h>
 
 enum {
-    GATHER_BLOCKS = LWIP_TCP_MAX_SACK_NUM - 1, /* one acknowledgement can hardly tell of more */
     USED_STEP_MS = 1000, /* a busy flow moves in the order of use once a second */
 };
 
 /* --- life */
-
-static void add_to_turn(struct tungo_flow *f)
-{
-    if (list_is_empty(&f->in_turn))
-        list_append(&f->ns->turn, &f->in_turn);
-}
-
-/* At the end of the turn, whether or not anything new came. */
-static void answer(struct tungo_flow *f)
-{
-    f->ack_now = true;
-    add_to_turn(f);
-}
-
-/* An acknowledgement and nothing else? */
-static bool is_bare_ack(const struct pbuf *p)
-{
-    const uint8_t *ip = p->payload, *tcp;
-
-    tcp = ip + (packet_version(ip) == 6 ? IP6_HEADER_BYTES : IP4_HEADER_BYTES);
-    return tcp[TCP_AT_FLAGS] == TCPFLAG_ACK && p->tot_len == tcp - ip + (tcp[TCP_AT_DOFF] >> 4) * 4;
-}
-
-/* lwIP keeps the blocks that changed last. Would one more push out what was not told yet? */
-static bool tells_enough(struct tungo_flow *f)
-{
-    uint32_t from = f->pcb->rcv_sacks[0].left;
-
-    if (!f->n_untold || from != f->untold_at)
-        f->n_untold++;
-    f->untold_at = from;
-    return f->n_untold >= GATHER_BLOCKS;
-}
 
 static err_t output(struct netif *netif, struct pbuf *p)
 {
     struct netstack *ns = netif->state;
     struct tungo_flow *f = netstack_flow_of(netif);
 
-    if (f && f == ns->gathering && is_bare_ack(p) && !tells_enough(f)) {
-        answer(f); /* one with what else the batch brings will say more */
+    if (f && turn_keeps(f, p))
         return ERR_OK;
-    }
-    if (f)
-        f->n_untold = 0;
     return offload_send(ns->tungo, f, p) ? ERR_OK : ERR_IF;
 }
 
@@ -94,8 +56,6 @@ static err_t on_netif_init(struct netif *netif)
     return ERR_OK;
 }
 
-static void on_turn_end(struct job *job);
-
 /* No flow is left. */
 static void parts_done(struct netstack *ns)
 {
@@ -103,7 +63,7 @@ static void parts_done(struct netstack *ns)
     idle_done(ns);
     outflows_done(ns);
     parking_done(ns);
-    job_cancel(&ns->turn_end);
+    turn_done(ns);
     flowtab_done(&ns->table);
     sources_done(&ns->sources);
     blocks_done(&ns->blocks);
@@ -131,8 +91,7 @@ struct netstack *netstack_new(struct loop *loop, struct tungo *t)
         return NULL;
     }
     blocks_init(&ns->blocks, loop, NETSTACK_BLOCKS_MAX);
-    list_init(&ns->turn);
-    job_init(&ns->turn_end, on_turn_end);
+    turn_init(ns);
     if (!ticks_init(ns) || !idle_init(ns) || !outflows_init(ns) || !parking_init(ns)) {
         parts_done(ns);
         free(ns);
@@ -330,19 +289,10 @@ static void after_input(struct tungo_flow *f, const struct sack_news *news)
     outflow_after_input(f, news);
     if (pcb->flags & TF_ACK_DELAY) {
         tcp_clear_flags(pcb, TF_ACK_DELAY);
-        f->ack_due = true;
-        add_to_turn(f);
+        turn_ack(f);
     }
     if (f->blocked_out && (netlayer_room(f) || f->shut_wanted))
         flow_wake(f);
-}
-
-/* From a client that understands SACK lwIP answers each segment around a gap, which costs a write
- * and the client's work for it inside of that write: one answer for several. Linux gathers as well
- * (tcp(7), tcp_comp_sack_nr). */
-static bool may_gather(const struct tungo_flow *f, const struct packet *p)
-{
-    return (f->pcb->flags & TF_SACK) && ooseq_is_near_gap(f, p);
 }
 
 /* The headers alone go on: what they acknowledge gives memory back. The bytes come again. */
@@ -385,10 +335,10 @@ static void feed(struct tungo_flow *f, struct packet *p, struct rxbuf *b)
         ns->stats.cut++;
         cut_payload(p);
     }
-    gap = may_gather(f, p);
+    gap = turn_may_gather(f, p);
     if (ooseq_has(f, p)) {
         cut_payload(p);
-        answer(f);
+        turn_answer(f);
     }
     outflow_before_input(f, p, &news);
     q = rxbuf_to_pbuf(b, p->ip, p->bytes, f->source);
@@ -396,10 +346,8 @@ static void feed(struct tungo_flow *f, struct packet *p, struct rxbuf *b)
         ns->stats.no_memory++;
         return; /* as if it had been lost */
     }
-    if (gap) {
-        ns->gathering = f;
-        answer(f);
-    }
+    if (gap)
+        turn_gather(f);
     netstack_mount(ns, f);
     enter_tcp(ns, q, p->l4);
     ns->gathering = NULL;
@@ -457,51 +405,6 @@ void netstack_packet(struct netstack *ns, struct packet *p, struct rxbuf *b)
     if (room_for_flow(ns, &p->src))
         parking_add(ns, p);
     rxbuf_free(b);
-}
-
-/* --- acknowledgements of a turn */
-
-static void turn_flow(struct tungo_flow *f)
-{
-    struct netstack *ns = f->ns;
-
-    if (!f->pcb)
-        return;
-    if (f->ack_now) {
-        f->ack_now = f->ack_due = false;
-        netstack_mount(ns, f);
-        tcp_send_empty_ack(f->pcb);
-        netstack_unmount(ns, f);
-        return;
-    }
-    if (!f->ack_due)
-        return;
-    f->ack_due = false;
-    uint32_t due = f->pcb->rcv_nxt - f->acked_to;
-    if (due >= 2u * f->mss) {
-        netstack_mount(ns, f);
-        netstack_ack(f);
-        netstack_unmount(ns, f);
-    } else if (due) {
-        ticks_add_ack(f); /* the answer may carry it */
-    }
-}
-
-static void on_turn_end(struct job *job)
-{
-    struct netstack *ns = LIST_OWNER(job, struct netstack, turn_end);
-
-    while (!list_is_empty(&ns->turn)) {
-        struct tungo_flow *f = LIST_OWNER(ns->turn.next, struct tungo_flow, in_turn);
-        list_remove(&f->in_turn);
-        turn_flow(f);
-    }
-}
-
-void netstack_batch_end(struct netstack *ns)
-{
-    if (!list_is_empty(&ns->turn))
-        job_post(ns->loop, &ns->turn_end);
 }
 
 void netstack_too_big(struct netstack *ns, const struct icmp_note *note)

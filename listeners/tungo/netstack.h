@@ -119,6 +119,19 @@ void ticks_add_ack(struct tungo_flow *f);
 void ticks_add_slow(struct tungo_flow *f);
 bool ticks_are_needed(const struct tungo_flow *f); /* by lwIP's slow timer; f has a pcb */
 
+/* turn.c: acknowledgements wait for the end of the turn, where one may say it all. */
+struct pbuf;
+void turn_init(struct netstack *ns);
+void turn_done(struct netstack *ns);
+void turn_ack(struct tungo_flow *f); /* one that lwIP put off */
+/* At the end of the turn, whether or not anything new came. */
+void turn_answer(struct tungo_flow *f);
+/* What this packet makes lwIP say may be gathered; then: until `gathering` is NULL it is. */
+bool turn_may_gather(const struct tungo_flow *f, const struct packet *p);
+void turn_gather(struct tungo_flow *f);
+/* Is the packet, on its way out, kept so? */
+bool turn_keeps(struct tungo_flow *f, const struct pbuf *p);
+
 /* netassert.c: whose flow is mounted; NULL: nobody's. */
 void netassert_watch(struct netstack *ns);
 
