@@ -105,16 +105,37 @@ share() {
 if part 3; then
 	start share "$T" python3 "$here/tests/tools/share.py" server $((PORT + 1))
 	wait_for "share" 5 listens "$T" $((PORT + 1))
-	for buffer in 5 10 20 40; do
-		words="rate=100 delay=10 buffer=$buffer"
+	for words in 'rate=100 delay=10 buffer=5' 'rate=100 delay=10 buffer=10' 'rate=100 delay=10 buffer=20' 'rate=100 delay=10 buffer=40' 'rate=100 delay=10 loss=1'; do
 		bad_link "$words"
 		for who; do
-			[ "$who" != kernel ] || continue
+			case $who in kernel | off) continue ;; esac
 			up "$who"
 			share "$who" "$words" "ours and the kernel's CUBIC" $TARGET 10.90.2.2
-			[ "$who" != tolerant ] || share "$who" "$words" "two of ours" $TARGET $TARGET
+			case $who$words in tolerant*buffer=[12]0) share "$who" "$words" "two of ours" $TARGET $TARGET ;; esac
 			down "$who"
 		done
 		stop_pid "$link"
 	done
+fi
+
+# host_flow WHO WAY: a line "Mbit/s CPU-s/GB" in $work/host.WHO.WAY
+host_flow() {
+	a=$(cpu_ms "$client") t=$(date +%s%N)
+	inside "$C" timeout 20 "$TOOLS/tcpload" "$2" $TARGET $PORT "$BYTES" >"$work/load.out" 2>&1
+	ms=$((($(date +%s%N) - t) / 1000000)) b=$(cpu_ms "$client")
+	awk "BEGIN { print $BYTES * 8 / $ms / 1000, ($b - $a) * 1e6 / $BYTES }" >>"$work/host.$1.$2"
+}
+if part 4; then
+	for turn in 1 2 3; do
+		for who in tolerant off; do
+			up $who
+			for way in down up; do host_flow $who $way; done
+			down $who
+		done
+	done
+	for way in down up; do
+		for who in tolerant off; do
+			echo "$who $way $(sort -n "$work/host.$who.$way" | sed -n '2s/ .*//p') $(sort -nk2 "$work/host.$who.$way" | sed -n '2s/.* //p')"
+		done
+	done | awk '{ printf "%-9s the router'"'"'s own flow, %-4s (median of 3) %26.0f Mbit/s   CPU s/GB %.2f\n", $1, $2, $3, $4 }'
 fi
