@@ -39,13 +39,15 @@ const char *counters_format(const struct tungo *t, char *buf, size_t cap)
             put(&l, " %s %" PRIu64, gate_drop_name((enum gate_drop)why), t->stats.dropped[why]);
     }
     put(&l, " loops %" PRIu64, t->stats.loops);
-    put(&l, "; TCP: flows %zu, all %" PRIu64 ", refused %" PRIu64, t->net->table.n, tcp->flows,
-        tcp->refused);
+    put(&l, "; TCP: flows %zu, bytes held %zu, all %" PRIu64 ", refused %" PRIu64, t->net->table.n,
+        t->net->sources.held, tcp->flows, tcp->refused);
     if (t->net->outflows.stats.resends)
         put(&l, ", sent again %" PRIu64 " packets of %" PRIu64 " bytes",
             t->net->outflows.stats.resends, t->net->outflows.stats.resent_bytes);
     if (t->net->outflows.stats.given_up)
         put(&l, ", clients given up %" PRIu64, t->net->outflows.stats.given_up);
+    if (tcp->keepalive_ends)
+        put(&l, ", clients silent for too long %" PRIu64, tcp->keepalive_ends);
     if (tcp->evicted)
         put(&l, ", gone for others %" PRIu64, tcp->evicted);
     if (tcp->crowded)
