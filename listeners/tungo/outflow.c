@@ -155,11 +155,32 @@ static void begin(struct tungo_flow *f)
     if (!o)
         return; /* as without SACK */
     o->flow = f;
+    o->window = f->pcb->snd_wnd;
     list_init(&o->in_wheel);
     recovery_init(&o->recovery, f->ns->outflows.kind, f->mss, f->pcb->lastack, fineclock_us());
     if (f->window.rtt_us && f->window.rtt_us < HANDSHAKE_MOST_US)
         rtt_add(&o->recovery.rtt, f->window.rtt_us);
     f->outflow = o;
+}
+
+/* lwIP does not see a window that closes in front of bytes under way: it takes a smaller one only
+ * with another acknowledgement. A client without memory does that, drops them and answers what is
+ * sent again (RFC 9293 3.8.6.2.1). */
+static void take_window(struct tungo_flow *f, const struct sack_news *news)
+{
+    struct outflow *o = f->outflow;
+    uint32_t window = (uint32_t)news->window << f->pcb->snd_scale;
+
+    if (!news->is_ack)
+        return;
+    if (window > o->window)
+        recovery_hurry(&o->recovery);
+    o->window = window;
+}
+
+static bool is_closed(const struct outflow *o)
+{
+    return o->window < o->flow->mss;
 }
 
 void outflow_before_input(struct tungo_flow *f, const struct packet *p, struct sack_news *ret_news)
@@ -172,6 +193,8 @@ void outflow_before_input(struct tungo_flow *f, const struct packet *p, struct s
     if (ret_news->seq - f->pcb->rcv_nxt + f->pcb->rcv_wnd > 2 * f->pcb->rcv_wnd ||
         ret_news->ack - f->pcb->lastack > f->pcb->snd_nxt - f->pcb->lastack)
         ret_news->n = 0;
+    else
+        take_window(f, ret_news);
     f->pcb->dupacks = 0;
 }
 
@@ -189,9 +212,8 @@ void outflow_after_input(struct tungo_flow *f, const struct sack_news *news)
         uint64_t now_us = fineclock_us();
         recovery_sent(&o->recovery, pcb->snd_nxt, now_us);
         recovery_ack(&o->recovery, pcb->lastack, news->block, news->n, now_us);
-        if (pcb->snd_wnd > o->window)
-            recovery_hurry(&o->recovery);
-        o->window = pcb->snd_wnd;
+        if (is_closed(o))
+            recovery_closed(&o->recovery);
         send_again(o, now_us);
         schedule(o, now_us);
     }
@@ -255,7 +277,7 @@ static void look_at(struct outflow *o, uint64_t now_us)
         flow_kill(f, RC_TIMEOUT);
         return;
     }
-    if (o->recovery.backoff > backoff)
+    if (o->recovery.backoff > backoff && !is_closed(o))
         suspect_length(o);
     if (f->pcb->unacked)
         send_again(o, now_us);

@@ -18,6 +18,7 @@ enum {
     TIMEOUTS_MOST = 13, /* tries without any progress, the probe included */
     FORGETS_MOST = 16,  /* a client that reports the same again each time, and never more */
     FORGET_AT = 4,      /* the third timeout */
+    CLOSED_BACKOFF = 7, /* a closed window is asked for every 13 s */
     POLL_US = 5000,     /* while there are holes */
 };
 
@@ -486,6 +487,13 @@ void recovery_hurry(struct recovery *r)
     if (r->holes.n)
         holes_set_lost(&r->holes, 0, true);
     r->force = true;
+}
+
+void recovery_closed(struct recovery *r)
+{
+    if (r->backoff > CLOSED_BACKOFF)
+        r->backoff = CLOSED_BACKOFF;
+    r->forgot = 0;
 }
 
 void recovery_all_lost(struct recovery *r, uint64_t now_us)

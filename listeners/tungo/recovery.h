@@ -82,6 +82,9 @@ bool recovery_tick(struct recovery *r, uint64_t now_us);
 uint64_t recovery_due(const struct recovery *r); /* 0: nothing is on its way */
 /* The window was closed and is open again: do not wait for the timeout. */
 void recovery_hurry(struct recovery *r);
+/* The client answers, but with a closed window: it is asked now and then, for ever (RFC 9293
+ * 3.8.6.1). */
+void recovery_closed(struct recovery *r);
 
 /* Bytes that may be behind una, those on their way included. */
 uint32_t recovery_limit(const struct recovery *r);

@@ -11,6 +11,7 @@ void sack_read(const struct packet *p, struct sack_news *ret_news)
     s->is_ack = (p->tcp_flags & (TCPFLAG_ACK | TCPFLAG_RST | TCPFLAG_SYN)) == TCPFLAG_ACK;
     s->seq = packet_rd32(tcp + TCP_AT_SEQ);
     s->ack = packet_rd32(tcp + TCP_AT_ACK);
+    s->window = packet_rd16(tcp + TCP_AT_WINDOW);
     s->n = 0;
     if (!s->is_ack || !p->sack)
         return;

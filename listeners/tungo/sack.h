@@ -20,6 +20,7 @@ struct sack_block {
 struct sack_news {
     bool is_ack;
     uint32_t seq, ack; /* of the segment */
+    uint16_t window;   /* not scaled */
     unsigned n;
     struct sack_block block[SACK_BLOCKS_MAX];
 };

@@ -284,6 +284,40 @@ START_TEST(test_closed_window_opens_again)
 }
 END_TEST
 
+/* A client without memory drops what is under way and says that its window is closed. Nothing is
+ * wrong with the link, and it goes on at once when there is room again, be it an hour later. */
+START_TEST(test_window_closed_in_front_of_bytes_under_way)
+{
+    begin("8.8.8.8", 13800);
+    struct tungo_flow *f = pcb_now()->callback_arg;
+    pass(5);
+    report(2760, 0, 0);
+    c.window = 0;
+    report(2760, 0, 0);
+    n_outs = 0;
+    for (unsigned seen = 0, ms = 0; ms < 3600000; ms += 50) {
+        pass(50);
+        if (n_outs != seen)
+            report(2760, 0, 0);
+        seen = n_outs;
+    }
+    ck_assert_uint_eq(ns->outflows.stats.given_up, 0);
+    ck_assert_uint_ge(n_outs, 3600 / 15);
+    ck_assert_uint_le(n_outs, 3600 / 10);
+    ck_assert_uint_eq(f->mss, 1380);
+    n_outs = 0;
+    c.window = 200;
+    report(2760, 0, 0);
+    ck_assert_uint_eq(n_outs, 1);
+    is_piece(2760, 5520);
+    for (uint32_t at = 5520; at <= 13800; at += 2760)
+        report(at, 0, 0);
+    ck_assert_uint_eq(last_u32(TCP_AT_SEQ) + last()->p.bytes - last()->p.payload - base, 13800);
+    ck_assert_ptr_null(pcb_now()->unacked);
+    stream_abort(s);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -293,7 +327,7 @@ int main(void)
         test_silent_small_link_is_found,       test_errors_that_cannot_be_true,
         test_without_sack_the_window_is_open,  test_strangers_reports_are_not_read,
         test_gap_is_reported_once_a_batch,     test_room_is_what_lwip_takes,
-        test_closed_window_opens_again,
+        test_closed_window_opens_again,        test_window_closed_in_front_of_bytes_under_way,
     };
 
     with_recovery = true;
