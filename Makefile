@@ -118,13 +118,19 @@ $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libcgost.a $(B)/flags $(D)/stamp
 	$(Q)$(COMPILE) $(LINK) -fsanitize=fuzzer -o $@ $< $(LIBS) $(TWIN)
 
 # small programs for the end-to-end tests
-TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(sort $(wildcard tests/tools/*.c)))
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %/quickclock.c,$(sort $(wildcard tests/tools/*.c))))
 $(B)/tools/%: tests/tools/%.c $(B)/libcgost.a $(B)/flags $(D)/stamp
 	$(call say,TOOL,$<)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(LINK) -o $@ $< $(LIBS)
 
-tools: $(TOOLS) ## programs of tests/tools
+# goes under other programs (LD_PRELOAD), sanitized or not
+$(B)/tools/quickclock.so: tests/tools/quickclock.c
+	$(call say,TOOL,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -Wall -Wextra -O2 -fPIC -shared -o $@ $<
+
+tools: $(TOOLS) $(B)/tools/quickclock.so ## programs of tests/tools
 
 unit: $(UNIT:%=$(B)/tests/%) ## unit tests (ASAN=1: instrumented)
 	$(Q)sh tests/unit.sh $^

@@ -7,6 +7,8 @@
 
 up HOST BYTES            sends, half-closes, then reads the target's count and SHA-256
 down HOST BYTES          reads the pattern to EOF and compares its SHA-256
+lazyup HOST BYTES SECONDS    as up, but the target reads nothing for so long
+lazydown HOST BYTES SECONDS READY    as down, but reads nothing for so long, then makes READY and reads on when that is gone
 echo HOST BYTES          random bytes both ways at once
 late HOST BYTES          the target ends its direction first; what is sent afterwards still arrives
 first HOST               the target speaks first; prints after how many ms
@@ -123,9 +125,10 @@ def read_to_eof(s):
     return n, h.hexdigest()
 
 
-def up(host, n):
+def up(host, n, port=9, first=b""):
     n, h = int(n), hashlib.sha256()
-    s = connect(host, 9)
+    s = connect(host, port)
+    s.sendall(first)
     for b in numbered(n, 1):
         h.update(b)
         s.sendall(b)
@@ -136,15 +139,34 @@ def up(host, n):
     need(answer.decode() == f"{n} {h.hexdigest()}\n", f"the target saw {answer[:80]!r} of {n} bytes")
 
 
-def down(host, n):
+def lazyup(host, n, seconds):
+    up(host, n, 21, seconds.encode() + b"\n")
+
+
+def down(host, n, pause=None):
     n, h = int(n), hashlib.sha256()
     s = connect(host, 19)
+    if pause:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
     s.sendall(b"chargen %d\n" % n)
+    if pause:
+        pause()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     got = read_to_eof(s)
     for i in range(0, n, len(BLOCK)):
         h.update(BLOCK[: min(len(BLOCK), n - i)])
     need(got == (n, h.hexdigest()), f"{got[0]} bytes of {n} came, {'other ones' if got[0] == n else 'too few or too many'}")
     s.shutdown(socket.SHUT_WR)
+
+
+def lazydown(host, n, seconds, ready):
+    def pause():
+        time.sleep(float(seconds))
+        open(ready, "w").close()
+        while os.path.exists(ready):
+            time.sleep(0.02)
+
+    down(host, n, pause)
 
 
 def echo_flow(host, n, seed):
@@ -397,7 +419,7 @@ p = argparse.ArgumentParser()
 p.add_argument("--via", type=urlsplit)
 p.add_argument("--seconds", type=float)
 p.add_argument("--seed", type=int, default=1)
-p.add_argument("verb", choices="up down echo late first reset error flows live hold slow udp udpmany udpbig udplate".split())
+p.add_argument("verb", choices="up down lazyup lazydown echo late first reset error flows live hold slow udp udpmany udpbig udplate".split())
 p.add_argument("arguments", nargs="*")
 opt = p.parse_args()
 threading.stack_size(1 << 17)

@@ -7,6 +7,7 @@ TCP  80    GET /bytes/N: N bytes of a known pattern (also /file.bin: 256 MiB); H
      7     echo, half-close aware: answers EOF only after the client's EOF
      9     sink: reads to EOF, answers "COUNT SHA256\n", closes
      19    "chargen N\n" in: N bytes of the pattern, then FIN, then reads to EOF
+     21    "SECONDS\n" in: reads nothing for so long, then as 9
      20    "NAME\n" in: "bye\n", then FIN at once, then reads to EOF; GET /late/NAME then says "COUNT SHA256\n" (empty before)
      25    speaks first: "220 hello\r\n", then echoes lines
      2     resets as soon as a byte came
@@ -14,7 +15,7 @@ UDP  7     echo
      53    DNS: A 192.0.2.1-like fixed answers, AAAA 2001:db8::1, any name; TCP 53 too
      1069  answers a datagram of N bytes to the text "N"
 """
-import argparse, hashlib, os, selectors, signal, socket, socketserver, struct, sys, threading
+import argparse, hashlib, os, selectors, signal, socket, socketserver, struct, sys, threading, time
 
 BLOCK = bytes((i * 7 + (i >> 8) * 13) & 255 for i in range(65536))
 
@@ -45,7 +46,7 @@ class Tcp(socketserver.BaseRequestHandler):
         s, port = self.request, self.server.server_address[1]
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            {80: self.http, 7: self.echo, 9: self.sink, 19: self.chargen, 20: self.late, 25: self.first, 2: self.reset, 53: self.dns}[port](s)
+            {80: self.http, 7: self.echo, 9: self.sink, 19: self.chargen, 20: self.late, 21: self.lazy, 25: self.first, 2: self.reset, 53: self.dns}[port](s)
         except OSError:
             pass
 
@@ -134,6 +135,16 @@ class Tcp(socketserver.BaseRequestHandler):
             h.update(d)
         s.sendall(f"{n} {h.hexdigest()}\n".encode())
 
+    def lazy(self, s):
+        word = b""
+        while not word.endswith(b"\n"):
+            d = s.recv(1)
+            if not d:
+                return
+            word += d
+        time.sleep(float(word))
+        self.sink(s)
+
     def chargen(self, s):
         line = next(self.lines(s), b"0")
         self.blast(s, int(line.split()[-1]))
@@ -210,7 +221,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     sel = selectors.DefaultSelector()
     for addr in a.addr or ["127.0.0.1"]:
-        for port in (80, 7, 9, 19, 20, 25, 2, 53):
+        for port in (80, 7, 9, 19, 20, 21, 25, 2, 53):
             threading.Thread(target=Server(addr, port).serve_forever, daemon=True).start()
         for port in (7, 53, 1069):
             sel.register(udp_socket(addr, port), selectors.EVENT_READ, port)
