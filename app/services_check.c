@@ -1,6 +1,8 @@
 /* app/services_check.c - see services_check.h. */
 #include "app/services_check.h"
 #include "app/registry.h"
+#include "chain/chain.h"
+#include "chain/forwarder.h"
 #include "chain/nameserver.h"
 #include "chain/selector.h"
 #include "configs/check.h"
@@ -240,6 +242,27 @@ static void check_strategy(const struct conf_selector *s, const struct place *at
             s->strategy);
 }
 
+/* Caps that the start would run into. */
+static void check_counts(const struct config *cfg, struct problems *p)
+{
+    for (size_t i = 0; i < cfg->n_services; i++)
+        if (cfg->services[i].forwarder.n > FORWARDER_TARGETS_MAX)
+            problems_add(p, PROBLEM_REFUSE, &cfg->services[i].place,
+                         "service %s: more than %d targets", cfg->services[i].name,
+                         FORWARDER_TARGETS_MAX);
+    for (size_t i = 0; i < cfg->n_chains; i++) {
+        const struct conf_chain *c = &cfg->chains[i];
+
+        if (c->n > CHAIN_HOPS_MAX)
+            problems_add(p, PROBLEM_REFUSE, &c->place, "chain %s: more than %d hops", c->name,
+                         CHAIN_HOPS_MAX);
+        for (size_t k = 0; k < c->n; k++)
+            if (c->hops[k]->n > HOP_NODES_MAX)
+                problems_add(p, PROBLEM_REFUSE, &c->hops[k]->place, "hop %s: more than %d nodes",
+                             c->hops[k]->name, HOP_NODES_MAX);
+    }
+}
+
 static void check_strategies(const struct config *cfg, struct problems *p)
 {
     for (size_t i = 0; i < cfg->n_services; i++)
@@ -261,6 +284,7 @@ bool services_check(const struct config *cfg, bool thorough, struct problems *p)
     check_word(cfg, "format", cfg->log.format, formats, "json", p);
     for (size_t i = 0; i < cfg->n_services; i++)
         check_service(cfg, &cfg->services[i], thorough, p);
+    check_counts(cfg, p);
     check_strategies(cfg, p);
     for (size_t i = 0; thorough && i < cfg->n_chains; i++)
         for (size_t k = 0; k < cfg->chains[i].n; k++)

@@ -181,7 +181,7 @@ static struct hop *build_hop(struct builder *b, const struct conf_hop *c)
         struct node *n = build_node(b, &c->nodes[i]);
 
         if (!n || hop_add(h, n) != RC_OK) {
-            diag_set(b->diag, RC_LIMIT, "hop %s: too many nodes, or no memory", c->name);
+            diag_set(b->diag, RC_NOMEM, "hop %s: no memory", c->name); /* the count was checked */
             hop_unref(h);
             return NULL;
         }

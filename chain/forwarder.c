@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TARGETS_MAX = 256 };
-
 struct entry {
     char *name;
     struct target target;
@@ -45,7 +43,7 @@ void forwarder_free(struct forwarder *f)
 
 enum rc forwarder_add(struct forwarder *f, const char *name, const struct target *t)
 {
-    if (f->n == TARGETS_MAX)
+    if (f->n == FORWARDER_TARGETS_MAX)
         return RC_LIMIT;
     struct entry *v = realloc(f->v, (size_t)(f->n + 1) * sizeof(*v));
     if (v == NULL)
@@ -77,8 +75,8 @@ void forwarder_exclude(struct forwarder *f,
 int forwarder_pick_for(struct forwarder *f, const struct addr *client, const char *network,
                        const struct target *asked, struct target *ret_t)
 {
-    struct marker *markers[TARGETS_MAX];
-    int places[TARGETS_MAX], n = 0;
+    struct marker *markers[FORWARDER_TARGETS_MAX];
+    int places[FORWARDER_TARGETS_MAX], n = 0;
     for (int i = 0; i < f->n; i++) {
         struct entry *e = &f->v[i];
         if (asked != NULL && e->excludes != NULL && e->excludes(e->arg, network, asked))

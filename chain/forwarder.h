@@ -9,8 +9,12 @@
 
 struct forwarder;
 struct loop;
+
+enum { FORWARDER_TARGETS_MAX = 256 };
+
 struct forwarder *forwarder_new(struct loop *loop, const struct selector_cfg *cfg);
 void forwarder_free(struct forwarder *f);
+/* RC_LIMIT: there are FORWARDER_TARGETS_MAX. */
 enum rc forwarder_add(struct forwarder *f, const char *name, const struct target *t);
 /* The targets in their order, as forwarder_pick() numbers them; false: there are no more. */
 bool forwarder_target(const struct forwarder *f, int i, struct target *ret_t);

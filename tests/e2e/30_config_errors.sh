@@ -43,6 +43,10 @@ refused "clients that the handler can't serve" 'socks5.*udp' -L socks5+udp://127
 refused "no port to listen on" 'socks5://127\.0\.0\.1.*addr' -L socks5://127.0.0.1
 refused "a bad duration" 'readTimeout' -L 'socks5://127.0.0.1:1080?readTimeout=soon'
 refused "a keepalive that the kernel would not take" 'keepalive.idle.*1000 to 32767000 ms' -L 'socks5://127.0.0.1:1080?keepalive=true&keepalive.idle=0.5s'
+many=$(seq -s , -f '127.0.0.1:%g' 1 257)
+refused "more nodes than a hop has room for" 'hop hop-0.*256 nodes' -t -L socks5://127.0.0.1:1080 -F "socks5://$many"
+refused "more targets than a service has room for" 'service-0.*256 targets' -t -L "tcp://127.0.0.1:1080/$many"
+refused "more hops than a chain has room for" 'chain-0.*16 hops' -t -L socks5://127.0.0.1:1080 $(seq -f '-F socks5://127.0.0.1:%g' 1 17)
 refused "bad CIDR" '10\.8\.0\.1/40' -L 'tungo://:0?name=tungo&net=10.8.0.1/40'
 refused "an address without a prefix" '10\.8\.0\.1' -L 'tungo://:0?name=tungo&net=10.8.0.1'
 refused "bad MTU" 'mtu' -L 'tungo://:0?name=tungo&net=10.8.0.1/24&mtu=70000'
