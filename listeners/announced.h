@@ -1,5 +1,5 @@
 /* listeners/announced.h - accepted connections whose PROXY header is awaited: nothing of a client
- * is told upward before it is known who it is. gost-config.md 10.4 (proxyProtocol).
+ * is told upward before it is known who it is. gost-config.md 8.1 (proxyProtocol).
  *
  * Owner: an acceptor, where the service has proxyProtocol. Each connection gets 10 s; one that says
  * nothing, or something else, is a client without a header. A header that is wrong closes it, with

@@ -1,6 +1,6 @@
 /* core/wire/proxyproto.h - the PROXY protocol's header, versions 1 and 2: who the client is, said
  * by a server in front of us in the first bytes of a connection. HAProxy's proxy-protocol.txt 2.1,
- * 2.2; gost-config.md 10.4 (proxyProtocol).
+ * 2.2; gost-config.md 8.1 (proxyProtocol).
  *
  * Pure and incremental: bytes are fed as they come, the outcome does not depend on how they are
  * cut, nothing behind the header is taken. Nothing is kept of a version 2 header but its addresses,
