@@ -75,7 +75,7 @@ static int test(const struct cli *c)
     if (rc == RC_OK) {
         bool ok = rules_check(cfg, true, &p);
 
-        if (!services_check(cfg, true, &p) || !ok)
+        if (!services_check(cfg, true, &p) || !ok || !subcommand_try(cfg, &p))
             rc = RC_INVALID;
     }
     subcommand_tell(&p);

@@ -238,15 +238,9 @@ static void on_fatal(void *arg)
         run_hooks(s, HOOKS_POST_DOWN, &s->p.options->post_down);
 }
 
-enum rc service_open(struct service *s, struct diag *diag)
+static struct handler_setup handler_setup_of(struct service *s)
 {
-    struct listener_setup ls = {.loop = s->loop,
-                                .service = s->p.name,
-                                .addr = s->p.addr,
-                                .tls = &s->p.listener_tls,
-                                .so = &s->so,
-                                .announced = s->p.options->proxy_protocol > 0};
-    struct handler_setup hs = {
+    return (struct handler_setup){
         .loop = s->loop,
         .service = s->p.name,
         .listener = s->listener.type->name,
@@ -260,6 +254,30 @@ enum rc service_open(struct service *s, struct diag *diag)
         .admitted_arg = s,
         .netns = s->p.options->netns,
     };
+}
+
+enum rc service_check(struct service *s, struct diag *diag)
+{
+    struct handler_setup hs = handler_setup_of(s);
+    enum rc rc;
+
+    if (s->listener.type->tungo || !s->handler.type->init)
+        return RC_OK;
+    rc = s->handler.type->init(&s->handler, &hs, diag);
+    if (s->handler.type->done)
+        s->handler.type->done(&s->handler);
+    return rc;
+}
+
+enum rc service_open(struct service *s, struct diag *diag)
+{
+    struct listener_setup ls = {.loop = s->loop,
+                                .service = s->p.name,
+                                .addr = s->p.addr,
+                                .tls = &s->p.listener_tls,
+                                .so = &s->so,
+                                .announced = s->p.options->proxy_protocol > 0};
+    struct handler_setup hs = handler_setup_of(s);
     char where[128];
     enum rc rc = s->listener.type->open(&s->listener, &ls, diag);
 

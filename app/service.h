@@ -49,6 +49,8 @@ struct service *service_new(struct loop *loop,
                             struct service_parts *parts); /* NULL: no memory; parts are gone */
 const char *service_name(const struct service *s);
 const struct service_parts *service_parts_of(const struct service *s);
+/* Would its handler begin? Opens nothing; one that needs a device is not asked. */
+enum rc service_check(struct service *s, struct diag *diag);
 enum rc service_open(struct service *s, struct diag *diag);
 /* Accepts once its postUp hooks are through. A failure to start is logged and the service stays
  * closed. */

@@ -181,6 +181,8 @@ static void check_service(const struct config *cfg, const struct conf_service *c
         check_device(c, l, p);
     if (thorough && tls && has_tls(l->name))
         check_tls(tls_server_options, tls, &c->listener.place, p);
+    if (thorough && c->handler.tls)
+        check_tls(tls_server_options, c->handler.tls, &c->handler.place, p);
 }
 
 /* ---------------------------------------------------------------- names and words */

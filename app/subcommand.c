@@ -2,6 +2,7 @@
 #include "app/subcommand.h"
 #include "app/registry.h"
 #include "app/rules.h"
+#include "app/service.h"
 #include "app/services_check.h"
 #include "configs/load.h"
 #include "core/floor/ws/ws.h"
@@ -47,9 +48,31 @@ int subcommand_parse(struct subcommand *c, int argc, char **argv, const struct c
     return 2;
 }
 
+static const struct log_cfg silent = {.output = "none", .level = LOG_NONE};
+
+bool subcommand_try(const struct config *cfg, struct problems *p)
+{
+    struct subcommand c = {.name = NULL};
+    struct diag diag = {0};
+    size_t before = p->n;
+
+    if (log_open(&silent, &diag) == RC_OK && (c.loop = loop_new(&diag)) != NULL &&
+        world_build(c.loop, cfg, &c.world, &diag) == RC_OK) {
+        for (size_t i = 0; i < c.world.n_services; i++) {
+            struct diag why = {0};
+            if (service_check(c.world.services[i], &why) != RC_OK)
+                problems_add(p, PROBLEM_REFUSE, service_parts_of(c.world.services[i])->place, "%s",
+                             why.text);
+        }
+    } else {
+        problems_add(p, PROBLEM_REFUSE, NULL, "%s", diag.text); /* it has the place */
+    }
+    subcommand_close(&c);
+    return p->n == before && !p->nomem;
+}
+
 int subcommand_build(struct subcommand *c)
 {
-    const struct log_cfg silent = {.output = "none", .level = LOG_NONE};
     struct problems p = {0};
     struct diag diag = {0};
     enum rc rc = config_load(&c->cli.args, registry_names(), &c->cfg, &p);

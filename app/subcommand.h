@@ -29,6 +29,10 @@ int subcommand_parse(struct subcommand *c, int argc, char **argv, const struct c
 int subcommand_build(struct subcommand *c);
 void subcommand_close(struct subcommand *c);
 
+/* What only building tells: the world and its handlers, without opening anything; all is taken
+ * back. false: what the start would say is in p. */
+bool subcommand_try(const struct config *cfg, struct problems *p);
+
 /* Plain lines on standard error. */
 void subcommand_tell(const struct problems *p);
 

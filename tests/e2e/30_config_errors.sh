@@ -47,6 +47,12 @@ many=$(seq -s , -f '127.0.0.1:%g' 1 257)
 refused "more nodes than a hop has room for" 'hop hop-0.*256 nodes' -t -L socks5://127.0.0.1:1080 -F "socks5://$many"
 refused "more targets than a service has room for" 'service-0.*256 targets' -t -L "tcp://127.0.0.1:1080/$many"
 refused "more hops than a chain has room for" 'chain-0.*16 hops' -t -L socks5://127.0.0.1:1080 $(seq -f '-F socks5://127.0.0.1:%g' 1 17)
+# what only building tells: -t builds, too
+refused "a user that the protocol can't carry" 'over 255 bytes' -t -L socks5://127.0.0.1:1080 -F "relay://$(printf '%0256d' 0):p@127.0.0.1:1"
+refused "a connector without a way to its node" 'connector http needs a dialer' -t -L socks5://127.0.0.1:1080 -F http+direct://127.0.0.1:1
+refused "a bad upstream" '1\.2\.3\.4:99999' -t -L 'dns://127.0.0.1:53?dns=1.2.3.4:99999'
+refused "a handler that can't begin" 'probeResist' -t -L 'http://127.0.0.1:1080?probeResist=web:a'
+file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  handler: {type: socks5, tls: {certFile: nothere.pem, keyFile: nothere.key}}\n' cert.yaml && refused "a handler's certificate" 'cert\.yaml:4:.*nothere\.pem' -t -C cert.yaml
 refused "bad CIDR" '10\.8\.0\.1/40' -L 'tungo://:0?name=tungo&net=10.8.0.1/40'
 refused "an address without a prefix" '10\.8\.0\.1' -L 'tungo://:0?name=tungo&net=10.8.0.1'
 refused "bad MTU" 'mtu' -L 'tungo://:0?name=tungo&net=10.8.0.1/24&mtu=70000'
