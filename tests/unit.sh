@@ -2,6 +2,7 @@
 # tests/unit.sh PROGRAM... - run Check programs, UNIT_JOBS (2) at a time; one closing line each, the sum alone at the end.
 # A program that dies or says nothing counts as one failure. Its output is shown when it fails; V=1 shows all. As root each
 # has a network namespace of its own, with nothing but loopback: a port that is free for one is nobody else's.
+# CHECK_AGAIN=1: what failed runs once more, alone; what passes then counts as passed, and is told ("unsteady").
 export CK_VERBOSITY=${CK_VERBOSITY:-normal} CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-20}
 
 if [ "${1:-}" = --one ]; then
@@ -29,5 +30,12 @@ fi
 
 for prog in "$@"; do rm -f "$prog.result"; done
 printf '%s\n' "$@" | xargs -P "${UNIT_JOBS:-2}" -I{} sh "$0" --one {}
+failed() { tail -n 1 "$1" 2>/dev/null | grep ' passed, [1-9][0-9]* failed'; }
+for prog in ${CHECK_AGAIN:+"$@"}; do
+	first=$(failed "$prog.result") || continue
+	cp "$prog.log" "$prog.first.log"
+	sh "$0" --one "$prog"
+	failed "$prog.result" >/dev/null || echo "$(basename "$prog"): unsteady: passed when it ran again, alone; at first ${first#*: }"
+done
 for prog in "$@"; do tail -n 1 "$prog.result" 2>/dev/null || echo "$prog: 0 passed, 1 failed"; done |
 	awk '{ sub(/ \(exit [0-9]+\)$/, ""); n = NF; p += $(n - 3); f += $(n - 1) } END { print p + 0 " passed, " f + 0 " failed"; exit f > 0 }'

@@ -47,11 +47,19 @@ mirror=$(apt-get indextargets --no-release-info --format '$(REPO_URI)' | grep -E
 more=
 case $mirror in https:*) more=--include=ca-certificates ;; esac
 
-check "debootstrap $suite" debootstrap --variant=minbase $more "$suite" "$root" "$mirror"
+bootstrap() { # a mirror has its bad moments
+	for try in 1 2 3; do
+		debootstrap --variant=minbase $more "$suite" "$root" "$mirror" && return
+		rm -rf --one-file-system "$root" && mkdir "$root" && sleep 5
+	done
+	false
+}
+check "debootstrap $suite" bootstrap
 [ $failed = 0 ] || finish
 # the machine's way to the mirror (proxy), and nothing else of its configuration
 apt-config dump Acquire::http::Proxy >"$root/etc/apt/apt.conf.d/99host"
 apt-config dump Acquire::https::Proxy >>"$root/etc/apt/apt.conf.d/99host"
+echo 'Acquire::Retries "3";' >>"$root/etc/apt/apt.conf.d/99host"
 
 chmod 755 "$root" # mktemp's 0700 would lock the user of the last checks out
 mkdir "$root/src" "$root/deps-cache"
