@@ -5,6 +5,7 @@
 #include "app/explain.h"
 #include "app/interfaces.h"
 #include "app/parent.h"
+#include "app/parts.h"
 #include "app/registry.h"
 #include "app/rules.h"
 #include "app/services_check.h"
@@ -175,16 +176,11 @@ static void version(void)
     printf("cgost %s (C linux/%s)\n", VERSION, uname(&u) ? "unknown" : u.machine);
 }
 
-int main(int argc, char **argv)
+static int program(int argc, char **argv)
 {
     struct cli c;
     char words[240];
-    int code;
-
-    for (size_t i = 0; argc > 1 && commands[i]; i++)
-        if (!strcmp(argv[1], commands[i]->name))
-            return commands[i]->run(argc - 1, argv + 1);
-    code = cli_parse(&c, argc, argv);
+    int code = cli_parse(&c, argc, argv);
     if ((c.action == CLI_TEST || c.action == CLI_PRINT) && ignored_text(&c, words, sizeof words))
         fprintf(stderr, "warning: %s\n", words);
 
@@ -212,4 +208,12 @@ int main(int argc, char **argv)
     }
     cli_done(&c);
     return code;
+}
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 1 && commands[i]; i++)
+        if (!strcmp(argv[1], commands[i]->name))
+            return commands[i]->run(argc - 1, argv + 1);
+    return parts_are_there(argc, argv) ? parts_run(argc, argv, program) : program(argc, argv);
 }

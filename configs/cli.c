@@ -214,7 +214,8 @@ static int parse(struct cli *c, int argc, char *const *argv, const struct cli_fl
     c->args.services = s.services;
     for (int i = 1; i + 1 < argc; i++) {
         if (i > 1 && strcmp(argv[i], "--") == 0)
-            return fail(c, false, "several configurations separated by -- are not supported yet");
+            return fail(c, false,
+                        "one configuration only: leave out the --, and what is on one side of it");
     }
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] != '-' || !argv[i][1] || strcmp(argv[i], "--") == 0) {

@@ -1,0 +1,48 @@
+#!/bin/sh
+# tests/e2e/36_parts.sh - `cgost A -- B`: a process for each part; signals, failures and the end are everybody's.
+#
+#     app -> http :8080 [second part] -> socks5 :1080 [first part] -> c0 -> target
+. "$(dirname "$0")/lib.sh"
+net_up
+net_route
+target_up
+net_mark
+parts_of() { sed 's/(.*) [A-Z]//' /proc/[0-9]*/stat 2>/dev/null | awk -v p="$1" '$2 == p { printf "%s ", $1 }'; } # its children
+gone() { ! listens "$C" 1080 && ! listens "$C" 8080; }
+up() { # two parts, and both serve
+	cgost "$1" "$C" -L socks5://127.0.0.1:1080 -- -L http://127.0.0.1:8080 -F socks5://127.0.0.1:1080
+	wait_for "$1: first part" 10 listens "$C" 1080
+	wait_for "$1: second part" 10 listens "$C" 8080
+	same "$1: a process for each part" 2 "$(parts_of "$pid" | wc -w)"
+}
+
+up both
+check "through both" probe --via http://127.0.0.1:8080 echo "$TARGET" 100000
+told() { [ "$(grep -c 'SIGHUP: ' "$work/both.log")" = 2 ]; }
+kill -HUP "$pid_both"
+wait_for "both hear a signal" 5 told && ok "both hear a signal"
+stop_pid "$pid_both" && same "SIGTERM: all end, with status" 0 "$status"
+check "nobody is left" gone
+
+# one fails: the others are stopped, the status tells
+cgost taken "$C" -L socks5://127.0.0.1:1080
+wait_for "a port that is taken" 10 listens "$C" 1080
+start fails "$C" "$CGOST" -L http://127.0.0.1:8080 -- -L socks5://127.0.0.1:1080
+reap "$pid_fails"
+same "a part that can't start: status" 1 "$status"
+check "... the log says which" grep -q 'part 2 of the command line' "$work/fails.log"
+check "... the other one is stopped" sh -c "! ip netns exec $C ss -Hltn 'sport = :8080' | grep -q ."
+stop_pid "$pid_taken"
+
+# the first process is killed: nobody is an orphan
+up killed
+children=$(parts_of "$pid_killed")
+kill -9 "$pid_killed" && reap "$pid_killed"
+wait_for "the end of the parts" 10 gone && ok "SIGKILL of the first process ends the parts ($children)"
+
+# what only looks
+inside "$C" "$CGOST" -t -L :1 -- -t -L :2 >"$work/test.out" 2>&1
+same "-t: all are fine" "0 2" "$? $(grep -c 'configuration ok' "$work/test.out")"
+inside "$C" "$CGOST" -t -L :1 -- -t -L :http >"$work/test.out" 2>&1
+same "-t: one is wrong" "1" "$?"
+finish
