@@ -24,7 +24,7 @@ struct common_options {
     {                                                                                              \
         .key = "readTimeout", .type = OPTION_DURATION,                                             \
         .offset = offsetof(struct STRUCT, common.read_timeout_ms), .def = "15s",                   \
-        .help = "time for a complete request"                                                      \
+        .max = UINT32_MAX, .help = "time for a complete request"                                   \
     }
 
 #define HANDLER_OPTIONS(S)                                                                         \

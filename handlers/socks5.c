@@ -504,6 +504,8 @@ static enum rc init(struct handler *h, const struct handler_setup *setup, struct
     f->no_tls = f->cfg->notls;
     f->front.reply_grace_ms = (uint32_t)f->cfg->reply_grace_ms;
     h->state = f;
+    if (f->cfg->port_max < f->cfg->port_min)
+        return diag_set(diag, RC_INVALID, "udp.bindRange.max is below udp.bindRange.min");
     return RC_OK;
 }
 
