@@ -7,15 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the handler's option dns.fake was set to; NULL: it has none. */
-static const struct netlist *fake_of(const struct service_parts *p)
-{
-    for (const struct option *o = p->handler->options; o && o->key; o++)
-        if (o->type == OPTION_NETS && !strcmp(o->key, "dns.fake"))
-            return (const struct netlist *)((const char *)p->handler_cfg + o->offset);
-    return NULL;
-}
-
 static void check_range(struct doctor *d, const struct doctor_tun *t, const struct cidr *range)
 {
     const struct sockopts anybody = {.mark = 0};
@@ -44,7 +35,7 @@ void doctor_check_fake(struct doctor *d)
         for (size_t k = 0; !fake && k < d->c.world.n_services; k++) {
             const struct service_parts *p = service_parts_of(d->c.world.services[k]);
             if (!strcmp(p->name, t->service))
-                fake = fake_of(p);
+                fake = service_fake(p);
         }
         for (size_t k = 0; fake && k < fake->n; k++)
             check_range(d, t, &fake->v[k]);

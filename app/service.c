@@ -1,6 +1,7 @@
 /* app/service.c - see service.h. */
 #include "app/service.h"
 #include "app/rules.h"
+#include "chain/fakepool.h"
 #include "chain/forwarder.h"
 #include "chain/router.h"
 #include "configs/model.h"
@@ -256,12 +257,31 @@ static struct handler_setup handler_setup_of(struct service *s)
     };
 }
 
+const struct netlist *service_fake(const struct service_parts *p)
+{
+    for (const struct option *o = p->handler->options; o && o->key; o++)
+        if (o->type == OPTION_NETS && !strcmp(o->key, "dns.fake"))
+            return (const struct netlist *)((const char *)p->handler_cfg + o->offset);
+    return NULL;
+}
+
+static enum rc try_fake(const struct netlist *fake, struct diag *diag)
+{
+    struct fakepool *pool = NULL;
+    enum rc rc = fake && fake->n > 0 ? fakepool_new(fake->v, fake->n, &pool, diag) : RC_OK;
+
+    fakepool_free(pool);
+    return rc;
+}
+
 enum rc service_check(struct service *s, struct diag *diag)
 {
     struct handler_setup hs = handler_setup_of(s);
     enum rc rc;
 
-    if (s->listener.type->tungo || !s->handler.type->init)
+    if (s->listener.type->tungo)
+        return try_fake(service_fake(&s->p), diag);
+    if (!s->handler.type->init)
         return RC_OK;
     rc = s->handler.type->init(&s->handler, &hs, diag);
     if (s->handler.type->done)

@@ -45,11 +45,15 @@ struct service_parts {
 };
 void service_parts_done(struct service_parts *p);
 
+/* What the handler's option dns.fake was set to; NULL: it has none. */
+const struct netlist *service_fake(const struct service_parts *p);
+
 struct service *service_new(struct loop *loop,
                             struct service_parts *parts); /* NULL: no memory; parts are gone */
 const char *service_name(const struct service *s);
 const struct service_parts *service_parts_of(const struct service *s);
-/* Would its handler begin? Opens nothing; one that needs a device is not asked. */
+/* Would its handler begin? Opens nothing; of one that needs a device only the fake pool is tried.
+ */
 enum rc service_check(struct service *s, struct diag *diag);
 enum rc service_open(struct service *s, struct diag *diag);
 /* Accepts once its postUp hooks are through. A failure to start is logged and the service stays
