@@ -98,8 +98,8 @@ check "acknowledgements without end, the other client: 10 flows" modest flows "$
 check "acknowledgements without end, the other client: down" modest down "$TARGET" 3000000
 stop_pid "$pid_acks"
 check "afterwards the flooding client is served, too" greedy echo "$TARGET" 1000
-start hops "$L" ping -q -i 0.001 -t 2 "$TARGET" # each one an error of ours, 200 of them a second go out
-told_often() { kill -USR1 "$pid_flooded" && at_least "$(counted flooded 'held back')" 500; }
+start hops "$L" python3 "$here/tests/tools/rawflood.py" hops 10.90.5.2 "$TARGET" 2 # each one an error of ours, 200 of them a second go out
+told_often() { kill -USR1 "$pid_flooded" && at_least "$(counted flooded 'held back')" 2000; }
 wait_for "errors held back" 60 told_often && ok "one client is told 200 errors a second: held back $(counted flooded 'held back')"
 heard=$(inside "$M" ping -c 20 -i 0.2 -W 10 -t 2 "$TARGET" | grep -c '^From 192.168.123.2 ')
 check "the other client hears of its errors: $heard of 20" at_least "$heard" 15

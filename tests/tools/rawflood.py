@@ -4,6 +4,7 @@
     rawflood.py syns SOURCE HOST PORT COUNT        SYNs from COUNT source ports
     rawflood.py datagrams SOURCE HOST PORT COUNT   datagrams from COUNT source ports
     rawflood.py acks SOURCE HOST SECONDS           acknowledgements for flows that do not exist; prints how many
+    rawflood.py hops SOURCE HOST HOPS               4 datagrams every ms with so many hops to go, without end
     rawflood.py badsums SOURCE HOST COUNT          SYNs, datagrams and pings with wrong checksums, COUNT of each
     rawflood.py lies SOURCE HOST COUNT             "fragmentation needed" about segments that nobody sent
 """
@@ -19,9 +20,9 @@ def total(data):
     return ~s & 0xFFFF
 
 
-def ip(source, host, proto, body):
+def ip(source, host, proto, body, hops=64):
     # length and checksum of the header are the kernel's
-    return struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 0, 0x4000, 64, proto, 0, socket.inet_aton(source), socket.inet_aton(host)) + body
+    return struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 0, 0x4000, hops, proto, 0, socket.inet_aton(source), socket.inet_aton(host)) + body
 
 
 def pseudo(source, host, proto, n):
@@ -73,6 +74,12 @@ def main():
         while time.monotonic() < end:
             for p in packets:
                 send(p)
+    elif what == "hops":
+        datagram = struct.pack(">HHHH", 2000, 33434, 8, 0)  # without a checksum
+        while True:
+            for _ in range(4):
+                send(ip(source, host, 17, datagram, int(sys.argv[4])))
+            time.sleep(0.001)
     elif what == "badsums":
         for i in range(int(sys.argv[4])):
             send(tcp(source, host, 3000 + i, 7, i, 0, 2, spoil=0x0101))
