@@ -122,6 +122,7 @@ static enum rc tungo_handler_init(struct handler *handler, const struct handler_
         return diag_set(diag, RC_NOMEM, "no memory");
     h->setup = *setup;
     h->cfg = cfg;
+    tungosniffs_init(&h->sniffs);
     handler->state = h;
     rc = tungodns_new(setup, &cfg->dns, cfg->sniffing_udp, &h->dns, diag);
     if (rc != RC_OK)

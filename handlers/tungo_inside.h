@@ -38,15 +38,16 @@ enum tungo_quic { TUNGO_QUIC_ALLOW, TUNGO_QUIC_BLOCK };
 struct tun_handler {
     struct handler_setup setup;
     struct tungo_handler_cfg *cfg;
-    struct tun_conn *conns;  /* every TCP flow and datagram flow */
-    struct tungodns *dns;    /* NULL: none of its options is set */
+    struct tun_conn *conns; /* every TCP flow and datagram flow */
+    struct tungodns *dns;   /* NULL: none of its options is set */
+    struct tungosniffs sniffs;
     struct quic_hello *quic; /* with sniffing.udp: first datagrams are read with it */
     struct {
         struct addr client, dst;
         struct target seen, dial;
         bool by_name;
     } decided; /* the last UDP flow that got a route: as rules saw it, and where it goes */
-    bool ending, told_of_loop, told_dns_tcp;
+    bool ending, told_of_loop, told_dns_tcp, told_of_crowd;
     struct deferred deferred;
 };
 

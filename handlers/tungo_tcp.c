@@ -13,6 +13,7 @@
  * dialled (tungohttp.h).
  */
 #include "chain/node.h"
+#include "core/log.h"
 #include "core/splice.h"
 #include "core/stream.h"
 #include "handlers/confirm.h"
@@ -140,8 +141,8 @@ static void client_is_open(struct tun_conn *c)
         start_splice(c);
         return;
     }
-    c->sniff = tungosniff_start(c->client, dns, (uint32_t)(wait_ms > 0 ? wait_ms : SNIFF_MS),
-                                on_sniffed, c);
+    c->sniff = tungosniff_start(&c->h->sniffs, &c->report.client, c->client, dns,
+                                (uint32_t)(wait_ms > 0 ? wait_ms : SNIFF_MS), on_sniffed, c);
     if (!c->sniff)
         fail(c, RC_NOMEM, NULL);
 }
@@ -321,10 +322,24 @@ static void go_to(struct tun_conn *c, const struct sniffed *found)
         dial(c, &plan.dial, &plan.seen);
 }
 
+/* One client: its bytes were more than what is left for all others. */
+static void tell_of_crowd(struct tun_conn *c)
+{
+    char text[ADDR_TEXT_MAX];
+
+    if (c->h->sniffs.crowded > 0 && !c->h->told_of_crowd) {
+        log_warn("%s: %s has so many first bytes under way that they are not read for names any "
+                 "more; those flows go by address",
+                 c->h->setup.service, addr_format_ip(&c->report.client, text, sizeof text));
+        c->h->told_of_crowd = true;
+    }
+}
+
 static void on_sniffed(void *arg, enum rc rc)
 {
     struct tun_conn *c = arg;
 
+    tell_of_crowd(c);
     if (rc != RC_OK)
         fail(c, rc, stream_diag(c->client)->text);
     else

@@ -39,20 +39,27 @@ static void on_timer(struct timer *timer)
     finish(w, RC_OK);
 }
 
-static bool has_room(struct tungosniff *w)
+static enum rc make_room(struct tungosniff *w)
 {
+    struct tungosniffs *all = w->all;
     size_t cap = w->cap ? 2 * w->cap : FIRST_ROOM_BYTES;
 
     if (w->n < w->cap)
-        return true;
+        return RC_OK;
+    if (!shares_may(shares_of(&all->shares, &w->peer), all->bytes, TUNGOSNIFF_MAX_BYTES)) {
+        all->crowded++;
+        return RC_PROTO; /* as it is */
+    }
     if (cap > SNIFF_MAX_BYTES)
         cap = SNIFF_MAX_BYTES;
     char *buf = realloc(w->buf, cap); /* n < SNIFF_MAX_BYTES: what reaches it is not RC_AGAIN */
     if (!buf)
-        return false;
+        return RC_NOMEM;
+    shares_weigh(&all->shares, &w->share, cap);
+    all->bytes += cap - w->cap;
     w->buf = buf;
     w->cap = cap;
-    return true;
+    return RC_OK;
 }
 
 /* RC_AGAIN: the answer is not known yet. */
@@ -60,9 +67,10 @@ static enum rc read_some(struct tungosniff *w)
 {
     size_t n;
 
-    if (!has_room(w))
-        return RC_NOMEM;
-    enum rc rc = stream_recv(w->client, w->buf + w->n, w->cap - w->n, &n);
+    enum rc rc = make_room(w);
+    if (rc != RC_OK)
+        return rc;
+    rc = stream_recv(w->client, w->buf + w->n, w->cap - w->n, &n);
     if (rc == RC_EOF)
         return RC_PROTO; /* that was all: as it is */
     if (rc != RC_OK)
@@ -101,21 +109,32 @@ static void on_bytes(struct stream *s, unsigned ready, void *arg)
     }
 }
 
-struct tungosniff *tungosniff_start(struct stream *s, bool dns, uint32_t timeout_ms,
+void tungosniffs_init(struct tungosniffs *all)
+{
+    shares_init(&all->shares);
+    all->bytes = 0;
+    all->crowded = 0;
+}
+
+struct tungosniff *tungosniff_start(struct tungosniffs *all, const struct addr *client,
+                                    struct stream *s, bool dns, uint32_t timeout_ms,
                                     tungosniff_fn *done, void *arg)
 {
     struct tungosniff *w = calloc(1, sizeof *w);
 
     if (!w)
         return NULL;
-    *w = (struct tungosniff){.client = s,
+    *w = (struct tungosniff){.all = all,
+                             .peer = *client,
+                             .client = s,
                              .dns = dns,
                              .timeout_ms = timeout_ms,
                              .done = done,
                              .arg = arg,
                              .found.proto = SNIFF_UNKNOWN};
     timer_init(stream_loop(s), &w->timer, on_timer);
-    if (!timer_start(&w->timer, timeout_ms)) {
+    if (!shares_add(&all->shares, &w->share, client, 0) || !timer_start(&w->timer, timeout_ms)) {
+        shares_remove(&all->shares, &w->share);
         free(w);
         return NULL;
     }
@@ -141,6 +160,8 @@ void tungosniff_free(struct tungosniff *w)
     if (!w)
         return;
     timer_stop(&w->timer);
+    shares_remove(&w->all->shares, &w->share);
+    w->all->bytes -= w->cap;
     loop_free_later(w->timer.loop, &w->deferred, release, w);
 }
 

@@ -6,6 +6,10 @@
  * hello whose second segment was lost must not lose its name. Bytes are given back
  * exactly (core/floor/replay.h).
  *
+ * What is read is nobody's window any more, and is kept until the target is there: all clients
+ * together have 32 MiB for it, of which something is left for the next one (shares_may()). Who has
+ * too much goes on with what was read, as if it named nothing.
+ *
  * Owner: a flow of the tungo handler. The stream stays the owner's; until done() its events are
  * ours. done() comes once, from the loop, unless tungosniff_free() came first.
  */
@@ -14,6 +18,7 @@
 
 #include "core/loop.h"
 #include "core/rc.h"
+#include "core/shares.h"
 #include "sniff/sniff.h"
 
 struct quic_hello;
@@ -23,7 +28,18 @@ struct stream;
 /* rc RC_OK: go on, `found` says what is known; else the stream has failed with it. */
 typedef void tungosniff_fn(void *arg, enum rc rc);
 
+enum { TUNGOSNIFF_MAX_BYTES = 32 << 20 };
+
+struct tungosniffs {
+    struct shares shares;
+    size_t bytes;
+    uint64_t crowded; /* those that had too much */
+};
+
 struct tungosniff {
+    struct tungosniffs *all;
+    struct addr peer;
+    struct share share; /* of cap bytes */
     struct stream *client;
     struct timer timer;
     char *buf;
@@ -37,8 +53,10 @@ struct tungosniff {
     struct deferred deferred;
 };
 
-/* s is open. dns: a DNS question is looked for, too. NULL: no memory. */
-struct tungosniff *tungosniff_start(struct stream *s, bool dns, uint32_t timeout_ms,
+void tungosniffs_init(struct tungosniffs *all);
+/* s is open, and this client's. dns: a DNS question is looked for, too. NULL: no memory. */
+struct tungosniff *tungosniff_start(struct tungosniffs *all, const struct addr *client,
+                                    struct stream *s, bool dns, uint32_t timeout_ms,
                                     tungosniff_fn *done, void *arg);
 /* Puts the bytes in front of what the client says next. */
 enum rc tungosniff_give_back(struct tungosniff *w);
