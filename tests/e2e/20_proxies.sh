@@ -82,6 +82,11 @@ check "socks5 UDP ASSOCIATE" probe --via "socks5://$SERVER:1080" udp "$TARGET" 1
 check "socks5 UDP ASSOCIATE, IPv6 target" probe --via "socks5://$SERVER:1080" udp "$TARGET6" 1 1400
 check "socks5 UDP ASSOCIATE, 30 at once, password" probe --via "socks5://demo:demo-only@$SERVER:1081" udpmany "$TARGET" 30 3
 fds_back proxies "$pid_proxies" "$before" 10
+start rest "$C" python3 "$here/tests/tools/probe.py" --via "socks5://$SERVER:1080" rest "$TARGET" 40 400000 "$work/rest"
+wait_for "40 flows that had much to say" 60 test -e "$work/rest"
+fds_back "40 flows that rest hold their sockets and nothing else" "$pid_proxies" $((before + 80)) 10
+stop_pid "$pid_rest"
+fds_back proxies "$pid_proxies" "$before" 10
 
 # --- relay over each carrier, behind a socks5 front end
 cgost relays "$S" -L 'relay://demo:demo-only@:4001?bind=true' -L 'relay+tls://demo:demo-only@:4002?bind=true' \

@@ -17,6 +17,7 @@ error HOST PORT NAMES MS connecting fails with one of NAMES (ECONNREFUSED|socks 
                          is asked of each try, that it does in time of one in five: a loaded machine may hold up some
 flows HOST COUNT MAX     COUNT echo flows of random length at once
 live HOST COUNT READY    COUNT flows that echo until they break; READY then says how many rounds each has done at least
+rest HOST COUNT BYTES READY  COUNT flows echo so many bytes at once, then say nothing; makes READY, then waits for SIGTERM
 hold HOST PORT COUNT READY   connects COUNT times, makes READY, then waits for SIGTERM
 slow HOST PORT TEXT MIN MAX  sends TEXT (\\x escapes) and then a byte now and then, as a client that never ends its request:
                          the other side must close after MIN and before MAX seconds
@@ -320,6 +321,24 @@ def hold(host, port, count, ready):
     return f"{len(kept)} held"
 
 
+def rest(host, count, size, ready):
+    kept, lock = [], threading.Lock()
+
+    def one(_):
+        s = connect(host, 7)
+        block = os.urandom(min(int(size), 20000))
+        for _ in range(0, int(size), len(block)):
+            s.sendall(block)
+            need(take(s, len(block)) == block, "other bytes")
+        with lock:
+            kept.append(s)
+
+    in_threads(int(count), one)
+    open(ready, "w").close()
+    signal.sigwait([signal.SIGTERM])
+    return f"{len(kept)} held"
+
+
 def slow(host, port, text, least, most):
     before = time.monotonic()
     s = connect(host, int(port))
@@ -419,11 +438,11 @@ p = argparse.ArgumentParser()
 p.add_argument("--via", type=urlsplit)
 p.add_argument("--seconds", type=float)
 p.add_argument("--seed", type=int, default=1)
-p.add_argument("verb", choices="up down lazyup lazydown echo late first reset error flows live hold slow udp udpmany udpbig udplate".split())
+p.add_argument("verb", choices="up down lazyup lazydown echo late first reset error flows live rest hold slow udp udpmany udpbig udplate".split())
 p.add_argument("arguments", nargs="*")
 opt = p.parse_args()
 threading.stack_size(1 << 17)
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM] if opt.verb == "hold" else [])
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM] if opt.verb in ("hold", "rest") else [])
 try:
     print(globals()[opt.verb](*opt.arguments) or "ok")
 except (OSError, Bad) as e:
