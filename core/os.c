@@ -34,6 +34,15 @@ uint64_t os_raise_fd_limit(void)
     return r.rlim_cur;
 }
 
+size_t os_fd_part(unsigned part, size_t most)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur / part > most)
+        return most;
+    return (size_t)(r.rlim_cur / part);
+}
+
 /* ---------------------------------------------------------------- sockets */
 
 static int socket_in(const char *netns, int family, int type, struct diag *diag)

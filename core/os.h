@@ -54,5 +54,8 @@ void os_keepalive(int fd, int idle_s, int interval_s, int count);
 
 /* Raises RLIMIT_NOFILE to its hard limit; returns the limit in force. */
 uint64_t os_raise_fd_limit(void);
+/* A cap for what takes a descriptor each: so large a part (8: an eighth) of those that the process
+ * may have, `most` at most. */
+size_t os_fd_part(unsigned part, size_t most);
 
 #endif

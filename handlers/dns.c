@@ -177,6 +177,7 @@ static enum rc init(struct handler *h, const struct handler_setup *setup, struct
     f->ttl_ms = f->cfg->ttl_ms;
     loop_random(&f->hash_key, sizeof(f->hash_key));
     shares_init(&f->shares);
+    f->open_max = os_fd_part(DNS_OPEN_PART, DNS_OPEN_ALL_MAX);
     f->clients = (struct dns_clients){
         .loop = setup->loop,
         .idle_ms = f->cfg->read_timeout_ms > 0 ? (uint32_t)f->cfg->read_timeout_ms : IDLE_MS,

@@ -15,7 +15,7 @@ struct dns_options;
 struct nameservers;
 struct question;
 
-enum { DNS_BUCKETS = 256, DNS_OPEN_ALL_MAX = 4096 };
+enum { DNS_BUCKETS = 256, DNS_OPEN_ALL_MAX = 4096, DNS_OPEN_PART = 4 /* of the descriptors */ };
 
 struct dns_front {
     struct handler_setup setup;
@@ -29,8 +29,9 @@ struct dns_front {
     struct siphash_key hash_key;
     struct question *asking[DNS_BUCKETS]; /* those that others may wait for */
     unsigned open;                        /* questions of clients */
-    struct shares shares;                 /* whose they are: see shares_may() */
-    bool silent;                          /* no upstream answered the last one: told once */
+    size_t open_max;
+    struct shares shares; /* whose they are: see shares_may() */
+    bool silent;          /* no upstream answered the last one: told once */
     bool ending;
 };
 

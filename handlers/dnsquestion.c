@@ -273,7 +273,7 @@ static void ask(struct question *q)
 bool dns_ask(struct dns_front *f, struct dns_client *c, const uint8_t *query, size_t n,
              const struct dns_asked *asked)
 {
-    bool may = shares_may(shares_of(&f->shares, &c->peer), f->open, DNS_OPEN_ALL_MAX);
+    bool may = shares_may(shares_of(&f->shares, &c->peer), f->open, f->open_max);
     struct question *q = may ? malloc(sizeof(*q) + n) : NULL;
     if (q == NULL)
         return false;

@@ -216,6 +216,7 @@ enum rc tungodns_new(const struct handler_setup *setup, const struct tungodns_op
     d->options = options;
     d->names_rule = names_rule;
     list_init(&d->flows);
+    d->asks_max = options->hijack ? os_fd_part(DNSASKS_PART, DNSASKS_MAX) : DNSASKS_MAX;
     shares_init(&d->asks);
     shares_init(&d->streams);
     shares_init(&d->held);

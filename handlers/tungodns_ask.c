@@ -14,7 +14,7 @@ struct dnsask *dnsask_new(struct dnsflow *f, const struct dns_msg *msg, const ui
                           size_t query_n)
 {
     struct tungodns *d = f->dns;
-    bool full = !shares_may(shares_of(&d->asks, &f->client), d->n_asks, DNSASKS_MAX);
+    bool full = !shares_may(shares_of(&d->asks, &f->client), d->n_asks, d->asks_max);
 
     if (full && f->n_asks == 0)
         return NULL;

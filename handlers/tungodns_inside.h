@@ -22,6 +22,7 @@
 #include "handlers/tungodns.h"
 
 enum { DNSSTREAMS_MAX = 1024, DNSASKS_PER_FLOW = 64, DNSASKS_MAX = 4096, DNSASKS_SLOTS = 256 };
+enum { DNSASKS_PART = 8 /* of the descriptors: questions that we ask take one each */ };
 
 struct tungodns_stats {
     uint64_t fake, kept, hosts, asked, passed; /* questions, by where their answer comes from */
@@ -42,7 +43,8 @@ struct tungodns {
     struct job flush;        /* of the record */
     size_t n_unreal;         /* ranges of the pool that are in chain/unreal.h */
     struct list flows;
-    unsigned n_asks, n_exchanges;      /* of them, asked by us */
+    unsigned n_asks, n_exchanges; /* of them, asked by us */
+    size_t asks_max;
     unsigned n_streams;                /* flows by TCP */
     size_t held_bytes;                 /* of questions whose way is dialled */
     struct shares asks, streams, held; /* whose they are */
