@@ -10,8 +10,10 @@ enum {
     BEGIN_MOST_US = 16000, /* ... and at most; an eighth between */
     CAREFUL_PART = 4,      /* slow start goes on with this part of its speed */
     CAREFUL_MOST = 20,     /* samples, five round trips */
-    TOLERATED = 16,        /* one part in so many */
-    CREDIT_US = 10000,     /* credit is kept for so long: two steps of the timer */
+    TOLERATED = 16,        /* one part in so many, and a few packets: */
+    FEW = 3,
+    FEW_AT_START = 6,  /* a window that is cut when it is small is small for long */
+    CREDIT_US = 10000, /* credit is kept for so long: two steps of the timer */
 };
 
 static const double cubic_c = 0.4, cubic_beta = 0.7, reno_alpha = 0.53;
@@ -159,10 +161,11 @@ bool congestion_heeds_loss(struct congestion *c, const struct rtt *r, uint32_t n
                            uint32_t sent)
 {
     uint32_t of = sent > c->cwnd ? sent : c->cwnd;
-    bool too_much = lost > of / TOLERATED + 3 * c->mss, queue;
+    uint32_t few = (c->cwnd < c->ssthresh ? FEW_AT_START : FEW) * c->mss;
+    bool too_much = lost > of / TOLERATED + few, queue;
     enum radio_answer answer;
 
-    if (c->kind != CONGESTION_TOLERANT || !r->least_us)
+    if (c->kind != CONGESTION_TOLERANT)
         return true;
     queue = shows_queue(r);
     answer = ask_radio(c, n, r);

@@ -39,6 +39,23 @@ START_TEST(test_losses_of_the_radio_cost_little)
 }
 END_TEST
 
+/* Losses of the first round trips, before anything is known, do not make the flow slow for long. */
+START_TEST(test_no_seed_is_unlucky)
+{
+    for (unsigned seed = 1; seed <= 40; seed++) {
+        double mbit = run_mbit((struct lossnet_cfg){.mbit = 300,
+                                                    .window = 4 << 20,
+                                                    .queue = 1000,
+                                                    .bytes = 30 << 20,
+                                                    .delay_us = 10000,
+                                                    .loss = 100,
+                                                    .ack_loss = 100,
+                                                    .seed = seed * 77});
+        ck_assert_msg(mbit > 130, "seed %u: %.1f Mbit/s", seed, mbit);
+    }
+}
+END_TEST
+
 START_TEST(test_cubic_slows_down)
 {
     struct lossnet_cfg cfg = {LINK, .kind = CONGESTION_CUBIC, .bytes = 5 << 20, .delay_us = 10000,
@@ -275,6 +292,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         test_losses_of_the_radio_cost_little,
+        test_no_seed_is_unlucky,
         test_cubic_slows_down,
         test_overtaking_is_no_loss,
         test_overtaking_without_dsack,
