@@ -31,6 +31,35 @@ bool parts_are_there(int argc, char *const *argv)
     return false;
 }
 
+static bool only_looks(const char *word)
+{
+    static const char *const words[] = {"-t", "--t", "-V", "--V"};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(word, words[i]))
+            return true;
+    return false;
+}
+
+/* Do some parts only look, while the others would serve? Who tests a command line starts nothing.
+ */
+static bool is_mixed(int argc, char *const *argv)
+{
+    int parts = 1, looking = 0;
+    bool looks = false;
+
+    for (int i = 1; i < argc; i++) {
+        if (is_border(argc, argv, i)) {
+            looking += looks;
+            looks = false;
+            parts++;
+        }
+        looks = looks || only_looks(argv[i]);
+    }
+    looking += looks;
+    return looking > 0 && looking < parts;
+}
+
 static void signal_all(const struct parts *p, int signum)
 {
     for (int i = 0; i < p->n; i++)
@@ -112,6 +141,13 @@ int parts_run(int argc, char **argv, int (*run)(int argc, char **argv))
     sigset_t wanted;
     int code = -1;
 
+    if (is_mixed(argc, argv)) {
+        log_fatal("-t or -V stands in some parts of the command line only, and the others would "
+                  "serve: write it into each");
+        free(p.pids);
+        free(words);
+        return 2;
+    }
     sigemptyset(&wanted);
     sigaddset(&wanted, SIGCHLD);
     for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)

@@ -45,4 +45,6 @@ inside "$C" "$CGOST" -t -L :1 -- -t -L :2 >"$work/test.out" 2>&1
 same "-t: all are fine" "0 2" "$? $(grep -c 'configuration ok' "$work/test.out")"
 inside "$C" "$CGOST" -t -L :1 -- -t -L :http >"$work/test.out" 2>&1
 same "-t: one is wrong" "1" "$?"
+inside "$C" timeout 10 "$CGOST" -t -L :1 -- -L socks5://127.0.0.1:1080 >"$work/test.out" 2>&1
+same "-t in one part only serves nobody" "2" "$?"
 finish
