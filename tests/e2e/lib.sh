@@ -85,9 +85,14 @@ net_state() {
 net_mark() { net_state >"$work/net.before"; }
 addr() { n=$1 d=$2 && shift 2 && for a; do case $a in *:*) ip -n "$n" addr add "$a" dev "$d" nodad ;; *) ip -n "$n" addr add "$a" dev "$d" ;; esac; done && ip -n "$n" link set "$d" up; }
 
-# --- programs: start NAME NAMESPACE COMMAND...; the log is $work/NAME.log, the pid $pid
+# --- programs: start NAME NAMESPACE COMMAND...; the log is $work/NAME.log, the pid $pid. $TUNGO_OPTS (e.g. congestion=off) is
+# appended to every tungo URL: a whole script with another setting
 start() {
 	name=$1 ns=$2 && shift 2
+	for word; do
+		case $word in tungo://*\?*) word=$word${TUNGO_OPTS:+&$TUNGO_OPTS} ;; esac
+		set -- "$@" "$word" && shift
+	done
 	ip netns exec "$ns" "$@" </dev/null >"$work/$name.log" 2>&1 &
 	pid=$! && pids="$pid $pids"
 	eval "pid_$(echo "$name" | tr -c 'a-z0-9\n' _)=$pid"
