@@ -112,7 +112,7 @@ START_TEST(test_recvq_keeps_the_bytes_in_order)
         } else if (q.bytes) {
             struct iovec v[3];
             int nv = recvq_peek(&q, v, 3);
-            size_t there = 0, n;
+            size_t there = 0, right = 0, n;
             for (int i = 0; i < nv; i++)
                 there += v[i].iov_len;
             ck_assert_uint_le(there, q.bytes);
@@ -122,9 +122,9 @@ START_TEST(test_recvq_keeps_the_bytes_in_order)
                     k++;
                     at = 0;
                 }
-                ck_assert_uint_eq(((uint8_t *)v[k].iov_base)[at], out);
-                out++;
+                right += ((uint8_t *)v[k].iov_base)[at] == out++;
             }
+            ck_assert_uint_eq(right, n); /* a check for each would take longer than all the rest */
             recvq_consume(&q, n);
         }
     }
