@@ -22,7 +22,7 @@ def family(a):
 
 def sock(a, patience=15.0):  # seconds; an answer that comes costs none
     s = socket.socket(family(a), socket.SOCK_DGRAM)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    s.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)  # SO_RCVBUFFORCE: rmem_max does not count, so a slow machine loses nothing
     s.settimeout(patience)
     return s
 

@@ -378,7 +378,7 @@ class Udp:
         else:
             to = (host, port)
         self.s = socket.socket(socket.AF_INET6 if ":" in to[0] else socket.AF_INET, socket.SOCK_DGRAM)
-        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.s.setsockopt(socket.SOL_SOCKET, 33, 1 << 20)  # SO_RCVBUFFORCE: rmem_max does not count
         self.s.settimeout(opt.seconds or 15)
         self.s.connect(to)
 
