@@ -34,15 +34,23 @@ static void close_waiter(struct waiter *w)
 }
 
 /* A scanner must not fill the log. */
-static void tell_wrong(struct announced *a, const struct waiter *w)
+static bool may_tell(const struct announced *a, uint64_t *told_ms)
 {
     uint64_t now = loop_now_ms(a->loop);
+
+    if (*told_ms && now - *told_ms < TELL_PAUSE_MS)
+        return false;
+    *told_ms = now;
+    return true;
+}
+
+static void tell_wrong(struct announced *a, const struct waiter *w)
+{
     char peer[ADDR_TEXT_MAX];
 
     a->wrong++;
-    if (a->told_ms && now - a->told_ms < TELL_PAUSE_MS)
+    if (!may_tell(a, &a->told_ms))
         return;
-    a->told_ms = now;
     log_write(LOG_WARN,
               (struct log_field[]){F_STR("kind", "service"), F_STR("service", a->service),
                                    F_STR("client", addr_format(&w->info.peer, peer, sizeof peer)),
@@ -106,8 +114,9 @@ void announced_take(struct announced *a, struct stream *s, const struct client_i
         return;
     }
     if (a->n_waiting == ANNOUNCED_MAX) {
-        log_warn("%s: %d connections have not said who they are; closing the oldest", a->service,
-                 ANNOUNCED_MAX);
+        if (may_tell(a, &a->full_told_ms))
+            log_warn("%s: %d connections have not said who they are; closing the oldest ones",
+                     a->service, ANNOUNCED_MAX);
         close_waiter(LIST_OWNER(a->waiting.next, struct waiter, link));
     }
     *w = (struct waiter){.owner = a, .stream = s, .header = header, .info = *info};

@@ -24,6 +24,7 @@ struct announced {
     struct list waiting; /* the oldest first */
     unsigned n_waiting;
     uint64_t wrong, told_ms; /* headers; when the latest of them was told */
+    uint64_t full_told_ms;   /* when it was told that too many wait */
 };
 
 void announced_init(struct announced *a, struct loop *loop, const char *service, announced_fn *done,

@@ -2,12 +2,15 @@
  * the oldest; stopping ends all.
  */
 #include "core/floor/mem.h"
+#include "core/log.h"
 #include "core/stream.h"
 #include "listeners/announced.h"
 #include "pause.h"
 #include "run.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct loop *loop;
 static struct announced waiting;
@@ -122,9 +125,19 @@ END_TEST
 START_TEST(test_the_cap_ends_the_oldest)
 {
     static struct stream *c[ANNOUNCED_MAX + 2];
+    char path[] = "/tmp/announced.XXXXXX", line[512];
+    int fd = mkstemp(path), lines = 0;
 
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(log_open(&(struct log_cfg){.level = LOG_WARN, .output = path}, NULL), RC_OK);
     for (uint16_t i = 0; i < ANNOUNCED_MAX + 2; i++)
         c[i] = connect_from(i);
+    log_close();
+    FILE *log = fdopen(fd, "r");
+    while (fgets(line, sizeof line, log))
+        lines += strstr(line, "closing the oldest") != NULL;
+    ck_assert_int_eq(lines, 1); /* not one for each */
+    ck_assert_int_eq(fclose(log) | unlink(path), 0);
     ck_assert_uint_eq(waiting.n_waiting, ANNOUNCED_MAX);
     ck_assert(is_closed(c[0]) && is_closed(c[1]) && !is_closed(c[2]));
     say(c[ANNOUNCED_MAX + 1], "PROXY UNKNOWN\r\n"); /* the newest is served */
