@@ -317,10 +317,12 @@ START_TEST(test_a_client_that_does_not_read)
             spin(2);
     }
     ck_assert_int_lt(sent, 50000);
-    ck_assert_int_lt(peer.asked_udp, sent - 100);
-    int asked = peer.asked_udp;
-    spin(30);
-    ck_assert_int_eq(peer.asked_udp, asked);                /* nothing more is asked for it */
+    int asked;
+    do { /* what was under way comes to rest, with much of what it said not asked */
+        asked = peer.asked_udp;
+        spin(300);
+    } while (peer.asked_udp != asked);
+    ck_assert_int_lt(asked, sent - 100);
     for (int i = 0; i < 20 && peer.asked_udp == asked; i++) /* it reads: on it goes */
         ck_assert_int_gt(hear(fd, 500000), 100000);
     ck_assert_int_gt(peer.asked_udp, asked);
