@@ -69,7 +69,7 @@ void congestion_on_rtt(struct congestion *c, const struct rtt *r)
 {
     uint64_t more = r->least_us / 8;
 
-    if (c->kind != CONGESTION_TOLERANT || c->cwnd >= c->ssthresh)
+    if (c->cwnd >= c->ssthresh)
         return;
     more = more < BEGIN_US ? BEGIN_US : more > BEGIN_MOST_US ? BEGIN_MOST_US : more;
     c->careful = r->last_us >= r->least_us + more ? c->careful + 1 : 0;

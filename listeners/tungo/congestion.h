@@ -1,10 +1,10 @@
 /* listeners/tungo/congestion.h - how many bytes may be on their way to the client, and how fast
  * they may follow each other.
  *
- * Pure; times are microseconds of the caller's clock. CUBIC in bytes (RFC 9438), and a variant for
- * links that lose by themselves: as long as the round trip shows no queue, what the radio loses
- * (radio.h), at most 1/16, does not slow us down. It also leaves slow start when the round trip
- * grows, in two steps (as RFC 9406).
+ * Pure; times are microseconds of the caller's clock. CUBIC in bytes (RFC 9438), which leaves slow
+ * start when the round trip grows, in two steps (as RFC 9406); and a variant for links that lose by
+ * themselves: as long as the round trip shows no queue, what the radio loses (radio.h), at most
+ * 1/16, does not slow us down.
  */
 #ifndef LISTENERS_TUNGO_CONGESTION_H
 #define LISTENERS_TUNGO_CONGESTION_H
