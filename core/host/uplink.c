@@ -2,6 +2,7 @@
 #include "core/host/uplink.h"
 #include "core/host/netlink.h"
 #include "core/host/netns.h"
+#include "core/list.h"
 #include "core/loop.h"
 #include <errno.h>
 #include <net/if.h>
@@ -10,13 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     EVENTS_BYTES = 16384,
     READS_PER_TURN = 16, /* routers import whole tables at once */
     ROUTES_MAX = 16,     /* default routes of one family that are looked at */
-    LINKINFO_KIND = 1
+    LINKINFO_KIND = 1,
+    COSTLY_US =
+        10000, /* a question that takes so much of the processor is not asked all the time */
+    PAUSE_FACTOR = 10,
+    PAUSE_MOST_MS = 3000
 };
 
 /* A default route's device. */
@@ -29,9 +35,10 @@ struct way {
 struct uplink {
     struct uplink *next;
     struct hotfd hot;
-    struct job more; /* events are left for the next turn */
-    char *netns;     /* "": ours */
-    bool fresh;      /* name[] is what holds now */
+    struct job more;    /* events are left for the next turn */
+    char *netns;        /* "": ours */
+    bool fresh;         /* name[] is what holds now */
+    struct timer pause; /* the last question was costly: not asked again meanwhile */
     char name[2][16];
 };
 
@@ -209,6 +216,37 @@ static void changed(struct uplink *u)
     job_post(net.loop, &net.job);
 }
 
+/* What changed meanwhile was not looked at: who was told the old name asks again. */
+static void on_pause_over(struct timer *timer)
+{
+    struct uplink *u = LIST_OWNER(timer, struct uplink, pause);
+
+    if (!u->fresh)
+        changed(u);
+}
+
+static uint64_t processor_us(void)
+{
+    struct timespec t = {0};
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void look(struct uplink *u)
+{
+    uint64_t from_us = processor_us(), took_us;
+
+    find_devices(u->netns, u->name);
+    u->fresh = true;
+    took_us = processor_us() - from_us;
+    if (took_us < COSTLY_US)
+        return;
+    took_us *= PAUSE_FACTOR;
+    /* without memory for the timer it is asked as before */
+    (void)timer_start(&u->pause, took_us / 1000 < PAUSE_MOST_MS ? took_us / 1000 : PAUSE_MOST_MS);
+}
+
 /* Tables with many routes change all the time; only default ones matter. */
 static bool matters(const struct nlmsghdr *h)
 {
@@ -303,6 +341,7 @@ static struct uplink *watch_of(const char *netns)
     }
     u->netns = name;
     job_init(&u->more, on_more);
+    timer_init(net.loop, &u->pause, on_pause_over);
     u->next = net.list;
     net.list = u;
     return u;
@@ -327,6 +366,7 @@ void uplink_stop(void)
         net.list = u->next;
         hotfd_remove(&u->hot);
         job_cancel(&u->more);
+        timer_stop(&u->pause);
         close(fd);
         free(u->netns);
         free(u);
@@ -360,9 +400,8 @@ bool uplink_device(const char *netns, int family, char ret_name[static 16])
 
     if (!u) {
         find_devices(netns, now);
-    } else if (!u->fresh) {
-        find_devices(netns, u->name);
-        u->fresh = true;
+    } else if (!u->fresh && !timer_is_running(&u->pause)) {
+        look(u);
     }
     memcpy(ret_name, u ? u->name[f] : now[f], 16);
     return ret_name[0] != 0;

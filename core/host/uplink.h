@@ -2,9 +2,12 @@
  * something about the network has changed.
  *
  * One watch per network namespace, made with the first question about it: a subscription to
- * rtnetlink on the loop; nothing is polled. A TUN device is never an uplink: it is ours, or a
- * tunnel like us, and our own connections would come back through it. One set per process; all
- * calls from the loop's thread. Source: rtnetlink(7); routes of the main table only.
+ * rtnetlink on the loop; nothing is polled. The kernel can only be asked for a whole table: where
+ * that costs more than 10 ms of processor (some 100,000 routes) it is asked again after ten times
+ * as long, three seconds at most, and what it said last holds meanwhile. A TUN device is never an
+ * uplink: it is ours, or a tunnel like us, and our own connections would come back through it. One
+ * set per process; all calls from the loop's thread. Source: rtnetlink(7); routes of the main table
+ * only.
  */
 #ifndef CORE_HOST_UPLINK_H
 #define CORE_HOST_UPLINK_H

@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct loop *loop;
@@ -145,6 +147,58 @@ START_TEST(test_uplink_changes_are_heard)
     shell("ip link del b0");
     hear();
     expect(AF_INET, NULL);
+}
+END_TEST
+
+/* What the processor's clock says about questions to the kernel: 0, the truth. */
+static long question_ms;
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+    static long calls;
+
+    if (id != CLOCK_THREAD_CPUTIME_ID || question_ms == 0)
+        return (int)syscall(SYS_clock_gettime, id, t);
+    calls++;
+    *t = (struct timespec){.tv_sec = calls * question_ms / 1000,
+                           .tv_nsec = calls * question_ms % 1000 * 1000000};
+    return 0;
+}
+
+static time_t seconds(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+START_TEST(test_a_large_table_is_not_asked_for_all_the_time)
+{
+    char got[16];
+
+    uplink_start(loop);
+    uplink_tell(on_change, NULL);
+    question_ms = 300; /* the pause is 3 s */
+    shell("ip route add default via 172.31.1.1");
+    time_t asked = seconds();
+    expect(AF_INET, "a0");
+    shell("ip route replace default via 172.31.2.1");
+    hear();
+    bool any = uplink_device(NULL, AF_INET, got);
+    if (seconds() - asked < 3) { /* what it said last; not on a machine that stood still */
+        ck_assert(any);
+        ck_assert_str_eq(got, "a0");
+    }
+    question_ms = 0;
+    for (int i = 0; i < 50 && strcmp(got, "b0") != 0; i++) {
+        hear(); /* nothing has changed since, but then it may be asked */
+        ck_assert(uplink_device(NULL, AF_INET, got));
+    }
+    ck_assert_str_eq(got, "b0");
+    shell("ip route replace default via 172.31.1.1");
+    hear(); /* it was cheap */
+    expect(AF_INET, "a0");
 }
 END_TEST
 
@@ -374,6 +428,7 @@ int main(void)
         tcase_add_test(t, test_uplink_of_several_next_hops);
         tcase_add_test(t, test_uplink_is_never_a_tun);
         tcase_add_test(t, test_uplink_changes_are_heard);
+        tcase_add_test(t, test_a_large_table_is_not_asked_for_all_the_time);
         tcase_add_test(t, test_auto_in_an_interface_list);
         tcase_add_test(t, test_links_that_are_down_come_last);
         tcase_add_test(t, test_udp_flow_outlives_its_interface);
