@@ -3,7 +3,8 @@
 # (each has namespaces of its own). Each prints its own "N passed, N failed" line last and leaves nothing behind. A script
 # that says nothing counts as one failure; one that exits 77 can't run here (it says why) and counts as neither, as do checks
 # of a script that are left out; both are told. Files lib*.sh are sourced by others; demo.sh and chroot.sh have targets of
-# their own. E2E_LOGS: where logs and results go. CHECK_AGAIN=1: what failed runs once more, alone; what passes then counts as passed, and is told ("unsteady").
+# their own. E2E_LOGS: where logs and results go. CHECK_AGAIN=1: what failed runs once more, alone; what passes then counts as
+# passed, and is told ("unsteady").
 : "${CGOST:?path of the program}"
 logs=${E2E_LOGS:-$(dirname "$CGOST")/e2e}
 mkdir -p "$logs"
