@@ -10,6 +10,7 @@
 . "$(dirname "$0")/lib.sh"
 N=10.90.9.53 N6=fd90:9::53
 command -v dnsmasq >/dev/null || skip "dnsmasq is missing (package dnsmasq-base)"
+needs_nft
 unbound=$(command -v unbound || ls "$here/build/strangers/usr/sbin/unbound" 2>/dev/null)
 net_up
 net_route

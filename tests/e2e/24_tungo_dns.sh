@@ -5,6 +5,7 @@
 #                                                                        |                      .53 nameserver, counts
 #                                   counted: packets to port 53 that leave c0, s1
 . "$(dirname "$0")/lib.sh"
+needs_nft
 NAMED=10.90.9.10 NAMED6=fd90:9::10 NS=10.90.9.53 NS6=fd90:9::53
 printf '127.0.0.1 localhost\n%s named.test other.test\n%s named.test\n%s hidden.test\n10.90.9.66 dead.test\n' "$NAMED" "$NAMED6" "$NAMED" >"$work/hosts"
 printf 'nameserver 127.0.0.1\noptions attempts:1 timeout:1\n' >"$work/resolv"

@@ -35,6 +35,11 @@ same() { if [ "$2" = "$3" ]; then ok "$1"; else bad "$1: expected '$2', got '$3'
 # left_out WHAT WHY: some checks of a script that can't run here; told in the closing lines, counted nowhere
 left_out() { echo "not run here: $1: $2"; }
 skip() { echo "$*" && trap - EXIT && rm -rf "$work" && exit 77; } # what can't run here, before anything was started
+[ -d /proc/sys/net/ipv6 ] || skip "this kernel has no IPv6"
+needs_nft() { # what counts or drops packets
+	unshare -n nft 'table inet t { counter c { }; chain o { type filter hook output priority 0; meta l4proto udp numgen random mod 5 0 counter name c; }; }' 2>/dev/null ||
+		skip "nftables can't count here"
+}
 
 # --- the net
 inside() { ns=$1 && shift && ip netns exec "$ns" "$@"; }
