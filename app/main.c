@@ -110,7 +110,7 @@ static const char *ignored_text(const struct cli *c, char *buf, size_t cap)
 
     if (!c->ignored)
         return NULL;
-    if (strchr(c->ignored, '@')) { /* a URL, perhaps with its password */
+    if (strpbrk(c->ignored, "@:")) { /* a URL, perhaps with its password */
         snprintf(buf, cap, "words behind the flags are ignored: is a -L or -F missing?");
         return buf;
     }

@@ -145,7 +145,7 @@ static void tell_unknown(const struct value *item, struct nearest *n, const char
     bool plain = item->flags & VALUE_FROM_URL;
     bool of_node = item->place.source && strncmp(item->place.source, "-F", 2) == 0;
     const char *const *taken = of_node ? taken_node : taken_service;
-    char hint[80];
+    char hint[80], shown[KEY_SHOWN_MAX];
     bool is_taken = false;
     for (; plain && *taken; taken++) {
         nearest_try(n, *taken);
@@ -160,10 +160,10 @@ static void tell_unknown(const struct value *item, struct nearest *n, const char
         problems_add(p, severity, &item->place, "%s is not supported in %s yet", item->key_text,
                      what);
     else if (plain)
-        problems_add(p, severity, &item->place, "unknown parameter%s", hint);
+        problems_add(p, severity, &item->place, "unknown parameter%s", is_taken ? "" : hint);
     else
-        problems_add(p, severity, &item->place, "unknown key \"%s\" in %s%s", item->key_text, what,
-                     hint);
+        problems_add(p, severity, &item->place, "unknown key \"%s\" in %s%s",
+                     key_shown(item->key_text, shown), what, hint);
 }
 
 void options_check_keys(const struct value *map, const struct option *own,

@@ -154,6 +154,9 @@ static int one_flag(struct state *s, int argc, char *const *argv, int *i)
     enum flag flag = flag_of(name, len);
     const struct cli_flag *own = own_flag(s, name, len);
     int shown = (int)(len < 60 ? len : 60);
+    if (flag == FLAG_NONE && !own && strcspn(name, ":@") < len)
+        return fail(s->c, true, /* a URL, perhaps with its password */
+                    "flag provided but not defined: -%c...; a blank goes behind a flag", *name);
     if (flag == FLAG_NONE && !own)
         return fail(s->c, true, "flag provided but not defined: -%.*s", shown, name);
     if (flag == FLAG_HELP) {

@@ -1,6 +1,7 @@
 /* configs/decode.c - reads a raw tree by the schema, with the conversions that GOST allows. */
 #include "configs/decode.h"
 #include "configs/scalar.h"
+#include "configs/url.h"
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -24,7 +25,8 @@ static struct value *mismatch(struct decoder *d, const struct value *v, const ch
 {
     static const char *const secret[] = {"auth",   "auths",         "password",    "token",
                                          "header", "requestHeader", "httpHeaders", NULL};
-    bool shown = v->kind == VALUE_STRING && strlen(v->text) <= 40;
+    bool shown = v->kind == VALUE_STRING && strlen(v->text) <= 40 && !strchr(v->text, '@') &&
+                 !*url_hint(v->text);
     for (size_t i = 0; secret[i]; i++)
         shown = shown && strcmp(name, secret[i]) != 0;
     problems_add(d->problems, PROBLEM_FATAL, &v->place, "%s: expected %s, got %s%s%s%s", name, want,

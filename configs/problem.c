@@ -71,6 +71,18 @@ const char *severity_name(enum severity s)
     return names[s];
 }
 
+const char *key_shown(const char *key, char buf[static KEY_SHOWN_MAX])
+{
+    const char *colon = strchr(key, ':');
+    bool cut = colon || strchr(key, '@');
+    (void)snprintf(buf, KEY_SHOWN_MAX, "%.*s%s",
+                   colon ? (int)(colon + 1 - key)
+                   : cut ? 0
+                         : 200,
+                   key, cut ? "..." : "");
+    return buf;
+}
+
 void nearest_init(struct nearest *n, const char *word)
 {
     *n = (struct nearest){.word = word, .distance = WORD_MAX};

@@ -38,6 +38,10 @@ void problems_done(struct problems *p);
 bool problems_have(const struct problems *p, enum severity severity);
 const char *severity_name(enum severity s); /* "warning", "error" */
 
+/* For messages: a key; of one that may hold a password ("password:secret") what is before it. */
+enum { KEY_SHOWN_MAX = 256 };
+const char *key_shown(const char *key, char buf[static KEY_SHOWN_MAX]);
+
 /* Finds the known word that a mistyped one most likely meant. */
 struct nearest {
     const char *word, *best;

@@ -359,12 +359,19 @@ void schema_unknown(const struct schema *s, const struct value *item, enum sever
                     struct problems *p)
 {
     struct nearest n;
-    char hint[80];
+    char hint[80], shown[KEY_SHOWN_MAX];
     nearest_init(&n, item->key_text);
     for (const struct field *f = s->fields; f->name; f++)
         nearest_try(&n, f->name);
     (void)nearest_hint(&n, hint, sizeof hint);
-    problems_add(p, severity, &item->place, "unknown key \"%s\" in %s%s", item->key_text, s->what,
+    if (item->kind == VALUE_NULL && strchr(item->key_text, ':')) {
+        problems_add(p, severity, &item->place,
+                     "unknown key \"%s\" in %s; a blank goes behind the colon",
+                     key_shown(item->key_text, shown), s->what);
+        return;
+    }
+    problems_add(p, severity, &item->place, "unknown key \"%s\" in %s%s",
+                 key_shown(item->key_text, shown), s->what,
                  *hint || !schema_field(s, "metadata") ? hint
                                                        : "; options of a type stand in metadata");
 }

@@ -222,7 +222,7 @@ static void parse_query(struct tree *t, struct problems *p, const char *s, size_
                          "a parameter with a broken escape or a ';' is ignored");
         } else if (n > 0 && !value_get(u->query, key)) {
             struct place at = u->place;
-            at.param = key;
+            at.param = u->hidden || strchr(key, '@') ? "..." : key;
             value_put(u->query, key, value_string(t, text, &at));
         }
         s += n + (amp != NULL);
@@ -267,6 +267,7 @@ static void set_place(struct tree *t, const char *name, const char *text, struct
         len -= (size_t)(at + 1 - start);
         start = at + 1;
     } else if (hides_user(start, len) || lost_at(start, len)) {
+        u->hidden = true;
         start = "...";
         len = 3;
     }

@@ -17,6 +17,7 @@ struct url {
     const char *path;    /* still encoded, with its slash; "" when there is none */
     struct value *query; /* map of strings, first value of each key */
     struct place place;  /* without user part and query */
+    bool hidden;         /* it shows no host: that may be a part of a password, as may the query */
 };
 
 enum url_kind {

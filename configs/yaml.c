@@ -121,7 +121,8 @@ static struct value *alias_value(struct reader *r, const yaml_event_t *ev)
     while (a && strcmp(a->name, name) != 0)
         a = a->next;
     if (!a)
-        return fail(r, ev->start_mark, "unknown anchor", name);
+        return fail(r, ev->start_mark, /* its name may be a password */
+                    "unknown anchor: a text that begins with * stands in quotes", NULL);
     if (!a->value)
         return fail(r, ev->start_mark, "an anchor that contains itself", name);
     if (!count_values(r, a->value))

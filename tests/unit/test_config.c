@@ -427,6 +427,35 @@ START_TEST(test_messages_have_no_secrets)
 }
 END_TEST
 
+START_TEST(test_passwords_that_became_something_else_are_not_shown)
+{
+    static const char *const yaml[] = {
+        "services: [{name: s, addr: ':1', handler: {auth: {password: *secret}}}]\n",
+        "services: [{name: s, addr: ':1', handler: {auth: {username: u, password:secret}}}]\n",
+        "services: [{name: s, addr: ':1', handler: {metadata: {u:secret}}}]\n",
+        "services: ['socks5://u:secret@:1']\n",
+        "chains: ['socks5://u:secret:1']\n",
+    };
+    static const char *const urls[] = {"http://u:pass?secret=5@:80", "http://u:1?secret@:80"};
+
+    for (size_t i = 0; i < sizeof yaml / sizeof *yaml + sizeof urls / sizeof *urls; i++) {
+        size_t n = sizeof yaml / sizeof *yaml;
+        ck_assert_int_eq(i < n ? load_yaml(yaml[i]) : load_urls(urls[i - n], NULL), RC_INVALID);
+        ck_assert_uint_gt(problems.n, 0);
+        for (size_t k = 0; k < problems.n; k++)
+            ck_assert_msg(!strstr(problems.v[k].place, "secret") &&
+                              !strstr(problems.v[k].text, "secret"),
+                          "%s: %s", problems.v[k].place, problems.v[k].text);
+    }
+    ck_assert_int_eq(load_yaml(yaml[0]), RC_INVALID);
+    assert_problem(PROBLEM_FATAL, "gost.yml:1:61",
+                   "unknown anchor: a text that begins with * stands in quotes");
+    ck_assert_int_eq(load_yaml(yaml[1]), RC_INVALID);
+    assert_problem(PROBLEM_REFUSE, "gost.yml:1:64",
+                   "unknown key \"password:...\" in auth; a blank goes behind the colon");
+}
+END_TEST
+
 START_TEST(test_url_mistakes_are_errors)
 {
     static const char *const bad[] = {"socks5://:http",
@@ -644,6 +673,9 @@ START_TEST(test_flags_follow_go)
     ck_assert_int_eq(parse(&c, "-V", "-x", NULL), 2);
     ck_assert_str_eq(c.error, "flag provided but not defined: -x");
     cli_done(&c);
+    ck_assert_int_eq(parse(&c, "-Lhttp://u:secret@:80", NULL, NULL), 2);
+    ck_assert_str_eq(c.error, "flag provided but not defined: -L...; a blank goes behind a flag");
+    cli_done(&c);
     ck_assert_int_eq(parse(&c, "-L", NULL, NULL), 2);
     cli_done(&c);
     ck_assert_int_eq(parse(&c, "-h", NULL, NULL), 0);
@@ -683,6 +715,7 @@ int main(void)
     tcase_add_test(tc, test_url_types);
     tcase_add_test(tc, test_rules_that_are_empty_are_told);
     tcase_add_test(tc, test_messages_have_no_secrets);
+    tcase_add_test(tc, test_passwords_that_became_something_else_are_not_shown);
     tcase_add_test(tc, test_url_mistakes_are_errors);
     tcase_add_test(tc, test_missing_auther_refuses_others_are_told);
     tcase_add_test(tc, test_users_come_from_lists_and_files);
