@@ -120,7 +120,8 @@ static void start_splice(struct tun_conn *c)
     c->client = c->target = NULL;
     c->kept = a;
     cfg.keep_a = c->requests != NULL;
-    tungodns_watch(c->h->dns, a, &c->report.client, &c->dst);
+    if (!c->requests) /* those come here once for each host: no floor more for each */
+        tungodns_watch(c->h->dns, a, &c->report.client, &c->dst);
     report_connected(&c->report);
     c->splice = splice_start(a, b, &cfg, on_spliced, c);
     if (!c->splice)
