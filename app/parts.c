@@ -153,6 +153,7 @@ int parts_run(int argc, char **argv, int (*run)(int argc, char **argv))
     for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
         sigaddset(&wanted, passed_on[i]);
     (void)sigprocmask(SIG_BLOCK, &wanted, &p.before);
+    (void)signal(SIGCHLD, SIG_DFL); /* who ignores it is never told that a part has ended */
     for (int i = 1, n = 0; p.pids && words && i <= argc && code < 0 && !p.stopping; i++) {
         if (i < argc && !is_border(argc, argv, i)) {
             words[++n] = argv[i];

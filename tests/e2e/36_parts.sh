@@ -47,4 +47,6 @@ inside "$C" "$CGOST" -t -L :1 -- -t -L :http >"$work/test.out" 2>&1
 same "-t: one is wrong" "1" "$?"
 inside "$C" timeout 10 "$CGOST" -t -L :1 -- -L socks5://127.0.0.1:1080 >"$work/test.out" 2>&1
 same "-t in one part only serves nobody" "2" "$?"
+inside "$C" timeout -k 1 10 env --ignore-signal=CHLD "$CGOST" -t -L :1 -- -t -L :http >"$work/test.out" 2>&1
+same "started by somebody who ignores SIGCHLD: the end is heard" "1" "$?"
 finish
