@@ -61,11 +61,27 @@ static bool tag_is(const yaml_char_t *tag, const char *name)
            strcmp(s + sizeof prefix - 1, name) == 0;
 }
 
+/* What a text without quotes loses when it begins so: it may be a password. */
+static const char *lost_text(const yaml_event_t *ev)
+{
+    const char *tag = (const char *)ev->data.scalar.tag;
+    bool is_empty = ev->data.scalar.length == 0 && ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+
+    if (tag && *tag && strncmp(tag, "tag:", 4) != 0 && (is_empty || strcmp(tag, "!") != 0))
+        return "unknown tag: a text that begins with ! stands in quotes";
+    if (ev->data.scalar.anchor && is_empty)
+        return "an anchor of nothing: a text that begins with & stands in quotes";
+    return NULL;
+}
+
 static struct value *scalar_value(struct reader *r, const yaml_event_t *ev)
 {
     const char *text = (const char *)ev->data.scalar.value;
     size_t len = ev->data.scalar.length;
     struct place at = place_of(r, ev->start_mark);
+    const char *lost = lost_text(ev);
+    if (lost)
+        return fail(r, ev->start_mark, lost, NULL);
     if (memchr(text, 0, len))
         return fail(r, ev->start_mark, "a NUL byte in a text", NULL);
     struct value *v = value_string(r->src->tree, tree_text(r->src->tree, text, len), &at);

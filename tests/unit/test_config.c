@@ -431,6 +431,8 @@ START_TEST(test_passwords_that_became_something_else_are_not_shown)
 {
     static const char *const yaml[] = {
         "services: [{name: s, addr: ':1', handler: {auth: {password: *secret}}}]\n",
+        "services:\n- {name: s, addr: ':1', handler: {auth: {password: !secret }}}\n",
+        "services:\n- {name: s, addr: ':1', handler: {auth: {password: &secret }}}\n",
         "services: [{name: s, addr: ':1', handler: {auth: {username: u, password:secret}}}]\n",
         "services: [{name: s, addr: ':1', handler: {metadata: {u:secret}}}]\n",
         "services: ['socks5://u:secret@:1']\n",
@@ -451,6 +453,12 @@ START_TEST(test_passwords_that_became_something_else_are_not_shown)
     assert_problem(PROBLEM_FATAL, "gost.yml:1:61",
                    "unknown anchor: a text that begins with * stands in quotes");
     ck_assert_int_eq(load_yaml(yaml[1]), RC_INVALID);
+    assert_problem(PROBLEM_FATAL, "gost.yml:2:52",
+                   "unknown tag: a text that begins with ! stands in quotes");
+    ck_assert_int_eq(load_yaml(yaml[2]), RC_INVALID);
+    assert_problem(PROBLEM_FATAL, "gost.yml:2:52",
+                   "an anchor of nothing: a text that begins with & stands in quotes");
+    ck_assert_int_eq(load_yaml(yaml[3]), RC_INVALID);
     assert_problem(PROBLEM_REFUSE, "gost.yml:1:64",
                    "unknown key \"password:...\" in auth; a blank goes behind the colon");
 }
