@@ -213,7 +213,7 @@ wait_for "its interface goes" 5 grep -q 'Unreachable' "$work/long"
 second_up && way add c2 5
 again() { sed -n '/Unreachable/,$p' "$work/long" | grep -q 'time='; }
 if wait_for "the long ping goes on" 6 again; then ok "a long ping outlives its interface"; fi
-kill -INT $pinger 2>/dev/null
+kill "$pinger" 2>/dev/null
 wait $pinger
 way del c2 5
 pid_ping=$pid_pingc2
