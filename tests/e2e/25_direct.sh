@@ -205,7 +205,7 @@ same "eight at once, three each" 8 "$(grep -c ' 3 received' "$work/pings")"
 stop_pid "$pid_ping"
 ip -n "$C" link del c2 && second_up && way add c2 5
 tun pingc2 'interface=c2&icmp=forward'
-inside "$C" ping -n -i 0.2 -c 600 "$TARGET" >"$work/long" 2>&1 &
+ip netns exec "$C" ping -n -i 0.2 -c 600 "$TARGET" >"$work/long" 2>&1 &
 pinger=$!
 wait_for "the long ping" 5 grep -q 'icmp_seq=2 ' "$work/long"
 ip -n "$C" link del c2
