@@ -1,5 +1,6 @@
 /* What is taken for the radio's loss, and what is not. */
 #include "listeners/tungo/radio.h"
+#include "run.h"
 #include <check.h>
 
 enum { MSS = 1000, TOP = 100 * MSS, LOW = 70 * MSS };
@@ -167,15 +168,9 @@ int main(void)
     };
     Suite *suite = suite_create("radio");
     TCase *t = tcase_create("radio");
-    SRunner *runner;
-    int failed;
 
     for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(t, tests[i]);
     suite_add_tcase(suite, t);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* Flows of ours on a link with others: shallow and deep queues, with and without a radio that
  * loses. Every reading is the mean of some seeds, after the first seconds. */
+#include "run.h"
 #include "tests/unit/lossnet.h"
 #include <check.h>
 
@@ -112,16 +113,10 @@ int main(void)
     };
     Suite *suite = suite_create("sharing");
     TCase *t = tcase_create("sharing");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(t, 120);
     for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(t, tests[i]);
     suite_add_tcase(suite, t);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }
