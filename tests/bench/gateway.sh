@@ -51,15 +51,6 @@ up() {
 }
 down() { [ "$1" = kernel ] || stop_pid "$client"; }
 passed() { inside "$1" cat "/sys/class/net/$2/statistics/$3"; }
-bad_link() { # words of badlink
-	rm -f "$work/badlink.log"
-	"$TOOLS/badlink" "$L" l1 "$C" c2 seed=7 $1 </dev/null >"$work/badlink.log" 2>&1 &
-	link=$! && pids="$link $pids"
-	wait_for "link" 5 grep -q ready "$work/badlink.log" || exit 1
-	addr "$L" l1 10.90.6.2/24
-	addr "$C" c2 10.90.6.1/24
-	ip -n "$L" route replace default via 10.90.6.1
-}
 # reading WHO WHAT WAY BYTES NAMESPACE DEVICE COUNTER: the counter sees the data before anything is lost
 reading() {
 	a=0 && [ "$1" = kernel ] || a=$(cpu_ms "$client")
@@ -88,7 +79,7 @@ done
 drop 0
 
 part 2 && for words in 'rate=100 delay=1 late=1' 'rate=100 delay=10 late=1' 'rate=300 delay=1 loss=3' 'rate=300 delay=10 loss=1' 'rate=100 delay=50 loss=1 buffer=100'; do
-	bad_link "$words"
+	bad_link "$L" $words
 	for who; do
 		up "$who"
 		MOST=12 reading "$who" "$words," down "$SLOW_BYTES" "$C" c2 tx_bytes
@@ -106,7 +97,7 @@ if part 3; then
 	start share "$T" python3 "$here/tests/tools/share.py" server $((PORT + 1))
 	wait_for "share" 5 listens "$T" $((PORT + 1))
 	for words in 'rate=100 delay=10 buffer=5' 'rate=100 delay=10 buffer=10' 'rate=100 delay=10 buffer=20' 'rate=100 delay=10 buffer=40' 'rate=100 delay=10 loss=1'; do
-		bad_link "$words"
+		bad_link "$L" $words
 		for who; do
 			case $who in kernel | off) continue ;; esac
 			up "$who"

@@ -114,12 +114,7 @@ drop 0
 stop_pid "$pid_client" && same "cubic: ended with status" 0 "$status"
 
 for words in 'delay=5 loss=1 reorder=1' 'delay=5 loss=2 burst=8' 'delay=50 loss=1' 'delay=50 reorder=1' 'delay=200 loss=0.1'; do
-	"$badlink" "$L" l1 "$C" c2 seed=7 $words </dev/null >"$work/badlink.log" 2>&1 &
-	link=$! && pids="$link $pids"
-	wait_for "link" 15 grep -q ready "$work/badlink.log" || exit 1
-	addr "$L" l1 10.90.6.2/24
-	addr "$C" c2 10.90.6.1/24
-	ip -n "$L" route replace default via 10.90.6.1
+	bad_link "$L" $words
 	for kind in tolerant cubic; do
 		tungo_up client "congestion=$kind"
 		check "$words, $kind: down" lan down $TARGET 1000000

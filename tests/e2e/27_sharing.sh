@@ -28,12 +28,7 @@ share() {
 	ours=${1:-0} its=${2:-0}
 	stop_pid "$pid_client"
 }
-"$badlink" "$L" l1 "$C" c2 seed=7 rate=30 delay=10 buffer=10 </dev/null >"$work/badlink.log" 2>&1 &
-link=$! && pids="$link $pids"
-wait_for "link" 15 grep -q ready "$work/badlink.log" || exit 1
-addr "$L" l1 10.90.6.2/24
-addr "$C" c2 10.90.6.1/24
-ip -n "$L" route replace default via 10.90.6.1
+bad_link "$L" rate=30 delay=10 buffer=10
 for kind in tolerant cubic; do
 	share $kind
 	check "$kind: the kernel's flow is left a fifth, at least: $its beside $ours Mbit/s" [ $((its * 5)) -ge $((ours + its)) ]

@@ -78,6 +78,18 @@ net_lan() {
 	ip -n "$1" route add default via "10.90.$4.1"
 	ip -n "$1" -6 route add default via "fd90:$4::1"
 }
+# bad_link NAMESPACE WORD...: what badlink makes of a way l1 -- c2 between this namespace, whose default route it becomes, and
+# the client; its pid is $link
+bad_link() {
+	ns_bad=$1 && shift
+	rm -f "$work/badlink.log"
+	"${TOOLS:-$(dirname "$CGOST")/tools}/badlink" "$ns_bad" l1 "$C" c2 seed=7 "$@" </dev/null >"$work/badlink.log" 2>&1 &
+	link=$! && pids="$link $pids"
+	wait_for "link" 15 grep -q ready "$work/badlink.log" || exit 1
+	addr "$ns_bad" l1 10.90.6.2/24
+	addr "$C" c2 10.90.6.1/24
+	ip -n "$ns_bad" route replace default via 10.90.6.1
+}
 # what must be as before at the end: call it when the net is ready and none of our programs runs
 net_state() {
 	for n in "$C" "$S"; do
