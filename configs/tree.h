@@ -38,10 +38,10 @@ enum value_kind {
 };
 
 enum value_flag {
-    VALUE_FROM_URL =
-        1, /* from an -L or -F parameter without prefix: several components may know it */
-    VALUE_MOVED =
-        2, /* raw text of a parameter that already had its effect elsewhere; only `-O` shows it */
+    /* from an -L or -F parameter without prefix: several components may know it */
+    VALUE_FROM_URL = 1,
+    /* raw text of a parameter that already had its effect elsewhere; only `-O` shows it */
+    VALUE_MOVED = 2,
     VALUE_DERIVED = 4, /* nobody wrote it: a default that GOST prints */
     VALUE_ABSENT = 8,  /* a zero value that nobody wrote but GOST prints */
     VALUE_FIELDS = 16, /* a map with fields in a fixed order; others are printed sorted */

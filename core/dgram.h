@@ -20,8 +20,8 @@ typedef void dgram_event_fn(struct dgram *d, unsigned ready,
 enum { DGRAM_MAX_BYTES = 65535 };
 
 enum dgram_flag {
-    DGRAM_FIXED =
-        1, /* one target, agreed when it was opened; `to` is ignored, `from` is that target */
+    /* one target, agreed when it was opened; `to` is ignored, `from` is that target */
+    DGRAM_FIXED = 1,
     DGRAM_NAMES = 2 /* `to` may be a name: the far end resolves it. Without: only addresses */
 };
 

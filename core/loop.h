@@ -16,13 +16,13 @@
 struct loop;
 
 struct loop *loop_new(struct diag *diag); /* NULL: no memory or no descriptors */
-void loop_free(
-    struct loop *loop); /* after loop_run() returned; every handle of the owners must be closed */
+/* after loop_run() returned; every handle of the owners must be closed */
+void loop_free(struct loop *loop);
 void loop_run(struct loop *loop); /* until loop_stop() or nothing is left to wait for */
 void loop_stop(struct loop *loop);
 uv_loop_t *loop_uv(struct loop *loop);
-uint64_t loop_now_ms(
-    const struct loop *loop); /* monotonic, of this turn; refreshed between descriptors' batches */
+/* monotonic, of this turn; refreshed between descriptors' batches */
+uint64_t loop_now_ms(const struct loop *loop);
 
 /* --- jobs: "call me from the loop", at most once per post; posting a queued job is a no-op. Embed
  * it in its owner. */

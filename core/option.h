@@ -29,8 +29,8 @@ enum option_type {
 };
 
 enum option_flag {
-    OPTION_NOOP =
-        1, /* GOST knows it and so do we, but it has no effect here: accepted in silence */
+    /* GOST knows it and so do we, but it has no effect here: accepted in silence */
+    OPTION_NOOP = 1,
     OPTION_LATER = 2,  /* GOST has it, we don't yet: a warning */
     OPTION_UNSAFE = 4, /* GOST has it, we don't yet, and ignoring it would be unsafe: refuse */
     OPTION_OURS = 8,   /* not GOST's */

@@ -77,8 +77,7 @@ static void finish(struct splice *sp, const struct diag *why, char side)
         stream_abort(a);
         stream_abort(b);
     }
-    splice_free(sp); /* the streams are gone already, which is fine; sp itself stays until the end
-                        of the turn */
+    splice_free(sp); /* the streams are gone already; sp itself stays until the end of the turn */
     sp->done(sp->arg, &res);
 }
 
@@ -117,10 +116,9 @@ static void arm_idle(struct splice *sp)
 {
     uint32_t limit = idle_limit(sp);
 
+    /* Without memory for the timer there is no idle limit, which harms nobody. */
     if (limit)
-        (void)timer_start(
-            &sp->idle,
-            limit); /* without memory for it there is no idle limit, which harms nobody */
+        (void)timer_start(&sp->idle, limit);
     else
         timer_stop(&sp->idle);
 }

@@ -59,9 +59,8 @@ enum rc stream_commit(struct stream *s, size_t n);
 
 /* Persistent until changed. events 0: no more calls (fn may be NULL then). */
 void stream_want(struct stream *s, unsigned events, stream_event_fn *fn, void *arg);
-void stream_push(
-    struct stream *s,
-    struct layer *l); /* takes l; s becomes "not open" until stream_open() says RC_OK */
+/* Takes l; s becomes "not open" until stream_open() says RC_OK. */
+void stream_push(struct stream *s, struct layer *l);
 /* No event after these return; memory goes at the end of the turn. NULL is fine. close: what was
  * accepted by send is still delivered as far as the floors can without waiting; abort: the bottom
  * resets the connection (RST). */
@@ -76,16 +75,13 @@ struct diag *stream_diag(struct stream *s);
 
 enum layer_query {
     QUERY_LOCAL_ADDR, /* struct addr: the bottom's own address */
-    QUERY_PEER_ADDR,  /* struct addr: the bottom's peer (for a listener's ws floor: the forwarded
-                         client address) */
-    QUERY_BOUND_ADDR, /* struct addr: what the far end says it bound (socks5 BND.ADDR, relay addr
-                         feature) */
-    QUERY_CONFIRMED,  /* enum stream_confirmed: does the far end say that the target is connected?
-                         May read. */
+    QUERY_PEER_ADDR,  /* struct addr: the bottom's peer (below ws: the forwarded one) */
+    QUERY_BOUND_ADDR, /* struct addr: what the far end bound (socks5 BND.ADDR, relay addr) */
+    QUERY_CONFIRMED,  /* enum stream_confirmed: is the target connected? May read. */
     QUERY_SECURE,     /* bool: everything above this floor is encrypted */
     QUERY_ALPN,       /* const char * or NULL */
-    QUERY_FD,       /* int: the socket, only when bytes may bypass every floor (plain tcp on top) */
-    QUERY_EXPEDITE, /* NULL: send what is held back (a lazy header) now */
+    QUERY_FD,         /* int: the socket, only when bytes may bypass every floor (plain tcp) */
+    QUERY_EXPEDITE,   /* NULL: send what is held back (a lazy header) now */
 };
 enum stream_confirmed {
     CONFIRMED_YES,     /* the target is connected */
@@ -95,13 +91,12 @@ enum stream_confirmed {
  * final rc. */
 enum rc stream_query(struct stream *s, enum layer_query q, void *ret_value);
 
-/* ------------------------------------------------------------------------------------ for those
- * who write a layer */
+/* ---------------------------------------------------------------- for those who write a layer */
 
 enum layer_flag {
     LAYER_SECURE = 1, /* encrypts */
-    LAYER_SETUP =
-        2, /* unlinked once open: only its handshake mattered. pending() must be false then */
+    /* unlinked once open: only its handshake mattered. pending() must be false then */
+    LAYER_SETUP = 2,
     LAYER_MESSAGE = 4 /* one send is one message below (ws): do not cut small pieces */
 };
 
@@ -139,8 +134,8 @@ struct layer_type {
     /* The stream is being closed in order: hand what is held back and the last words
      * (close_notify) to the floor below, without waiting. Top floor first. NULL: nothing to say. */
     void (*leave)(struct layer *l);
-    enum rc (*query)(struct layer *l, enum layer_query q,
-                     void *ret_value); /* RC_UNSUPPORTED: ask below */
+    /* RC_UNSUPPORTED: ask below */
+    enum rc (*query)(struct layer *l, enum layer_query q, void *ret_value);
     /* Own memory only; accepts half-built; never calls the floor below. aborting: end with a reset
      * where there is one. */
     void (*destroy)(struct layer *l, bool aborting);
@@ -164,8 +159,8 @@ enum rc layer_peek(struct layer *l, struct iovec *v, int cap, int *ret_n);
 enum rc layer_consume(struct layer *l, size_t n);
 enum rc layer_shut(struct layer *l);
 enum rc layer_query(struct layer *l, enum layer_query q, void *ret_value);
-bool layer_can(const struct layer *l,
-               unsigned event); /* may a call for this event on l succeed now? */
+/* May a call for this event on l succeed now? */
+bool layer_can(const struct layer *l, unsigned event);
 
 /* For a setup floor in its open(): puts `lower`, not pushed anywhere yet, between l and the floor
  * below it. One that is not opened must be opened with layer_open(l->below) before l goes on. */

@@ -39,8 +39,8 @@ struct dialer_type {
     enum rc (*init)(struct dialer *d, const struct dialer_setup *setup,
                     struct diag *diag);                  /* NULL: nothing to do */
     enum rc (*push)(struct dialer *d, struct stream *s); /* NULL: no floors */
-    bool (*verifies)(
-        const struct dialer *d); /* does it check who the node is? NULL: it has no way to */
+    /* does it check who the node is? NULL: it has no way to */
+    bool (*verifies)(const struct dialer *d);
     struct tls_ctx *(*tls)(const struct dialer *d); /* borrowed; NULL: there is no TLS */
     void (*done)(struct dialer *d); /* accepts half-built; cfg is freed by the owner */
 };

@@ -12,8 +12,8 @@
 enum {
     AHEAD_MAX_BYTES = 16 * 1024, /* read while the dial is under way */
     JOIN_MAX_BYTES = 16 * 1024,  /* of the target, joined to a reply */
-    HALF_OPEN_MS =
-        15 * 60 * 1000 /* silence that the second direction may keep after the first ended */
+    /* silence that the second direction may keep after the first ended */
+    HALF_OPEN_MS = 15 * 60 * 1000
 };
 
 /* ---------------------------------------------------------------- dialling */

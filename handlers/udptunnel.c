@@ -79,8 +79,8 @@ static void on_client(struct dgram *d, unsigned ready, void *arg)
         }
         t->moved_ms = loop_now_ms(conn_loop(t->conn));
         t->conn->up_bytes += n;
-        bool fixed =
-            d->flags & DGRAM_FIXED; /* then even an empty target is one (wire-protocols 1.9) */
+        /* then even an empty target is one (wire-protocols 1.9) */
+        bool fixed = d->flags & DGRAM_FIXED;
         if (fixed)
             to = t->conn->report.target;
         if (fixed || is_somewhere(&to))

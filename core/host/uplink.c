@@ -19,8 +19,8 @@ enum {
     READS_PER_TURN = 16, /* routers import whole tables at once */
     ROUTES_MAX = 16,     /* default routes of one family that are looked at */
     LINKINFO_KIND = 1,
-    COSTLY_US =
-        10000, /* a question that takes so much of the processor is not asked all the time */
+    /* a question that takes so much of the processor is not asked all the time */
+    COSTLY_US = 10000,
     PAUSE_FACTOR = 10,
     PAUSE_MOST_MS = 3000
 };

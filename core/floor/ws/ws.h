@@ -34,8 +34,8 @@ enum rc ws_server_new(struct loop *loop, const struct ws_cfg *cfg, struct ws_ctx
                       struct diag *diag);
 struct ws_ctx *ws_ctx_ref(struct ws_ctx *ctx);
 void ws_ctx_unref(struct ws_ctx *ctx);
-void ws_shutdown(
-    void); /* once, before the loop ends: lets go of the LWS context; all layers must be gone */
+/* once, before the loop ends: lets go of the LWS context; all layers must be gone */
+void ws_shutdown(void);
 
 /* host: the Host header when the configuration names none ("node:443"). NULL: no memory. */
 struct layer *ws_client_layer(struct ws_ctx *ctx, const char *host);
