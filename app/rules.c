@@ -45,17 +45,22 @@ static void on_note(void *arg, enum source_note note, const char *text)
     char place[PLACE_TEXT_MAX];
 
     place_format(c->file_place, place, sizeof place);
+    const char *empty = conf_rules_when_empty(c, !strcmp(s->kind, "bypass"));
     if (note == SOURCE_LOADED)
         log_write(*c->file ? LOG_INFO : LOG_DEBUG, fields, "%s %s: %s", s->kind, c->name, text);
     else if (note == SOURCE_DOUBT)
         log_write(LOG_WARN, fields, "%s %s: %s", s->kind, c->name, text);
+    else if (note == SOURCE_EMPTY)
+        log_write(LOG_WARN, fields, "%s: %s %s%s: %s: %s", place, s->kind, c->name,
+                  c->whitelist ? ", a whitelist" : "", text, empty);
     else if (s->is_made)
         log_write(LOG_WARN, fields, "%s: %s %s: %s; the rules stay as they are", place, s->kind,
                   c->name, text);
     else if (c->reload_ms > 0)
         log_write(LOG_ERROR, fields,
-                  "%s: %s %s: %s; without its rules until it can be read, which is tried again",
-                  place, s->kind, c->name, text);
+                  "%s: %s %s%s: %s; until it can be read, which is tried again, %s", place, s->kind,
+                  c->name, c->whitelist ? ", a whitelist" : "", text,
+                  c->n > 0 ? "only its matchers count" : empty);
     else if (s->rules->failed.rc == RC_OK)
         diag_set(&s->rules->failed, RC_INVALID, "%s: %s %s: %s", place, s->kind, c->name, text);
 }

@@ -1,11 +1,10 @@
 /* app/rules_check.c - what in the rules can't be meant. See rules.h. */
 #include "app/rules.h"
 #include "bypass/pattern.h"
+#include "bypass/source.h"
 #include "configs/model.h"
 #include "configs/problem.h"
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 static bool check_patterns(const struct conf_rules *c, const char *kind, bool addrs_only,
                            struct problems *p)
@@ -26,14 +25,51 @@ static bool check_patterns(const struct conf_rules *c, const char *kind, bool ad
     return ok;
 }
 
-static bool check_file(const struct conf_rules *c, const char *kind, struct problems *p)
+/* One reading of a file. */
+struct reading {
+    const struct conf_rules *conf;
+    const char *kind;
+    struct problems *problems;
+    bool ok;
+};
+
+/* Lines of a list are often somebody else's: what is odd about them is told, and no more. */
+static void on_note(void *arg, enum source_note note, const char *text)
 {
-    if (!*c->file || !access(c->file, R_OK))
+    struct reading *r = arg;
+    const struct conf_rules *c = r->conf;
+
+    if (note == SOURCE_LOADED)
+        return;
+    if (note == SOURCE_DOUBT)
+        problems_add(r->problems, PROBLEM_WARNING, NULL, "%s %s: %s", r->kind, c->name, text);
+    else if (note == SOURCE_EMPTY)
+        problems_add(r->problems, PROBLEM_WARNING, c->file_place, "%s %s%s: %s: %s", r->kind,
+                     c->name, c->whitelist ? ", a whitelist" : "", text,
+                     conf_rules_when_empty(c, !strcmp(r->kind, "bypass")));
+    else
+        problems_add(r->problems, c->reload_ms > 0 ? PROBLEM_ERROR : PROBLEM_REFUSE, c->file_place,
+                     "%s %s: %s%s", r->kind, c->name, text,
+                     c->reload_ms > 0 ? "" : "; with `reload` it could come later");
+    r->ok = r->ok && note != SOURCE_TROUBLE;
+}
+
+static bool check_file(const struct conf_rules *c, const char *kind, bool addrs_only,
+                       struct problems *p)
+{
+    struct reading r = {c, kind, p, true};
+
+    if (!*c->file)
         return true;
-    problems_add(p, c->reload_ms > 0 ? PROBLEM_ERROR : PROBLEM_REFUSE, c->file_place,
-                 "%s %s: cannot read %s: %s%s", kind, c->name, c->file, strerror(errno),
-                 c->reload_ms > 0 ? "" : "; with `reload` it could come later");
-    return false;
+    struct source *s = source_new(&(struct source_cfg){.patterns = c->patterns,
+                                                       .n_patterns = c->n,
+                                                       .file = c->file,
+                                                       .addrs_only = addrs_only,
+                                                       .note = on_note,
+                                                       .arg = &r});
+    p->nomem = p->nomem || !s;
+    source_free(s);
+    return s && r.ok;
 }
 
 static bool check_network(const struct conf_rules *c, struct problems *p)
@@ -55,11 +91,11 @@ bool rules_check(const struct config *cfg, bool files, struct problems *p)
 
         ok = check_patterns(c, "bypass", false, p) && ok;
         ok = check_network(c, p) && ok;
-        ok = (!files || check_file(c, "bypass", p)) && ok;
+        ok = (!files || check_file(c, "bypass", false, p)) && ok;
     }
     for (size_t i = 0; i < cfg->n_admissions; i++) {
         ok = check_patterns(&cfg->admissions[i], "admission", true, p) && ok;
-        ok = (!files || check_file(&cfg->admissions[i], "admission", p)) && ok;
+        ok = (!files || check_file(&cfg->admissions[i], "admission", true, p)) && ok;
     }
     return ok;
 }

@@ -60,6 +60,8 @@ static void take(struct source *s, struct load *l)
         tell(s, SOURCE_TROUBLE, "the file has no pattern: the list stays as it was");
         return;
     }
+    if (matcher_count(l->list) == 0 && s->what.file)
+        tell(s, SOURCE_EMPTY, "the file has no pattern");
     matcher_free(s->list);
     s->list = l->list;
     l->list = NULL;

@@ -4,7 +4,7 @@
  * The first reading is done by source_new(). Later ones are done by a thread of their own, which
  * touches nothing but the file and the list that it compiles; the loop takes the finished list. A
  * file that can't be read, or that leaves no pattern at all, changes nothing: the last good list
- * stays. A file that did not change is not read.
+ * stays (the first time there is none: that is told). A file that did not change is not read.
  *
  * Lines: one pattern each; '#' and what follows is a comment; blanks around are dropped. What is
  * odd about them is told; the configuration's patterns were judged by whoever read it (pattern.h).
@@ -24,6 +24,7 @@ enum { SOURCE_FILE_MAX_BYTES = 1 << 29, SOURCE_LINE_MAX_BYTES = 4096, SOURCE_REL
 
 enum source_note {
     SOURCE_LOADED,  /* the list is new */
+    SOURCE_EMPTY,   /* the first reading of a file left a list without any pattern */
     SOURCE_DOUBT,   /* a pattern that hardly is what somebody meant, or is ignored */
     SOURCE_TROUBLE, /* the file can't be read; told once until it can */
 };

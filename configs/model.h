@@ -178,6 +178,9 @@ struct config {
 
 void config_free(struct config *cfg); /* NULL is fine */
 
+/* What a list without any pattern does, in words. */
+const char *conf_rules_when_empty(const struct conf_rules *r, bool is_bypass);
+
 /* ---- what the caller serves ---- */
 
 enum config_feature {

@@ -18,17 +18,21 @@ static void make_matchers(struct maker *m, const struct value *item, struct conf
     }
 }
 
+const char *conf_rules_when_empty(const struct conf_rules *r, bool is_bypass)
+{
+    if (!is_bypass)
+        return r->whitelist ? "nobody is let in" : "everybody is let in";
+    return r->whitelist || !*r->network ? "nothing is bypassed" : "all of its network is bypassed";
+}
+
 /* A list that says nothing: works, but what it does is not to be seen. */
 static void tell_empty(struct maker *m, const char *section, const struct conf_rules *r)
 {
     bool is_bypass = strcmp(section, "bypasses") == 0;
-    const char *what = !is_bypass ? r->whitelist ? "nobody is let in" : "everybody is let in"
-                       : r->whitelist || !*r->network ? "nothing is bypassed"
-                                                      : "all of its network is bypassed";
 
     problems_add(m->problems, PROBLEM_WARNING, &r->place, "%s %s%s has no matchers: %s",
                  is_bypass ? "bypass" : "admission", r->name, r->whitelist ? ", a whitelist," : "",
-                 what);
+                 conf_rules_when_empty(r, is_bypass));
 }
 
 static struct conf_rules *make_section(struct maker *m, const struct value *root,

@@ -199,6 +199,39 @@ START_TEST(test_what_cant_be_meant)
 }
 END_TEST
 
+/* A file is read when a configuration is looked at: what is odd in it is told, no list is one. */
+START_TEST(test_what_is_odd_in_a_file)
+{
+    static const struct {
+        const char *lines, *section, *set, *words;
+    } cases[] = {
+        {"", "bypasses", "whitelist: true,",
+         "bypass x, a whitelist: the file has no pattern: "
+         "nothing is bypassed"},
+        {"# a\n\n", "bypasses", "", "nothing is bypassed"},
+        {"", "bypasses", "network: udp,", "all of its network is bypassed"},
+        {"", "admissions", "whitelist: true,", "nobody is let in"},
+        {"", "admissions", "reload: 1s,", "everybody is let in"},
+        {"a.test\nhttp://b/\n", "bypasses", "", ":2: pattern \"http://b/\": "},
+        {"10.0.0.1\nlocalhost\n", "admissions", "", ":2: pattern \"localhost\": "},
+        {"", "bypasses", "matchers: [a],", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sections[512];
+        put(list, cases[i].lines);
+        snprintf(sections, sizeof sections, "%s: [{name: x, %s file: {path: %s}}]\n",
+                 cases[i].section, cases[i].set, list);
+        ck_assert_int_eq(load("handler: {type: socks5}", sections), RC_OK);
+        ck_assert(rules_check(cfg, true, &problems)); /* it serves */
+        ck_assert_uint_eq(problems.n, cases[i].words != NULL);
+        ck_assert(!cases[i].words || problems.v[0].severity == PROBLEM_WARNING);
+        ck_assert_msg(!cases[i].words || strstr(problems.v[0].text, cases[i].words) != NULL, "%s",
+                      problems.v[0].text);
+        unload();
+    }
+}
+END_TEST
+
 START_TEST(test_files_that_cant_be_read)
 {
     struct rules_at *at;
@@ -271,6 +304,7 @@ int main(void)
     tcase_add_test(tc, test_lines_of_a_file);
     tcase_add_test(tc, test_admissions);
     tcase_add_test(tc, test_what_cant_be_meant);
+    tcase_add_test(tc, test_what_is_odd_in_a_file);
     tcase_add_test(tc, test_files_that_cant_be_read);
     tcase_add_test(tc, test_what_has_no_effect_is_told);
     suite_add_tcase(suite, tc);
