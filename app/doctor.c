@@ -110,7 +110,10 @@ const struct doctor_tun *doctor_loops(struct doctor *d, const struct sockopts *s
 
     if (so->netns && *so->netns) /* another machine, as it were */
         return NULL;
-    (void)way_find(d->kernel ? &d->nl : NULL, so, to, &w, NULL); /* no route yet: judged by ours */
+    enum rc rc = way_find(d->kernel ? &d->nl : NULL, so, to, &w, NULL);
+    if (rc != RC_OK && so->interface && *so->interface && w.choices == 0)
+        return NULL; /* its interface has nothing for that family: such a packet never leaves */
+    /* no route yet: judged by ours */
     bool bound = (w.bound[0] && addr_is_global(to)) || so->mark;
 
     for (size_t i = 0; i < d->n_tuns; i++) {

@@ -129,18 +129,22 @@ static bool find_default(struct doctor *d, int family, struct link_info *ret_l)
 void doctor_check_default_routes(struct doctor *d)
 {
     const char *beside = d->n_tuns ? " beside our device" : "";
-    struct link_info link;
+    const char *mend = "ip route add default via GATEWAY dev INTERFACE (beside one into the "
+                       "device: with a higher metric)";
+    struct link_info link, link6;
+    bool v6 = find_default(d, AF_INET6, &link6);
 
     if (find_default(d, AF_INET, &link))
         doctor_fine(d, "default-route", "IPv4 leaves by %s", link.name);
+    else if (v6) /* a machine may well have IPv6 alone */
+        doctor_note(d, "default-route", mend,
+                    "no IPv4 default route%s: nothing leaves directly by IPv4", beside);
     else
-        doctor_wrong(d, "default-route",
-                     "ip route add default via GATEWAY dev INTERFACE (beside one into the device: "
-                     "with a higher metric)",
+        doctor_wrong(d, "default-route", mend,
                      "no IPv4 default route%s: nothing outside of the local networks is reached",
                      beside);
-    if (find_default(d, AF_INET6, &link))
-        doctor_fine(d, "default-route", "IPv6 leaves by %s", link.name);
+    if (v6)
+        doctor_fine(d, "default-route", "IPv6 leaves by %s", link6.name);
     else
         doctor_note(d, "default-route", NULL,
                     "no IPv6 default route%s: nothing leaves directly by IPv6", beside);

@@ -290,7 +290,8 @@ static size_t count(const struct world *w)
 
     for (size_t i = 0; i < w->n_chains; i++)
         for (int h = 0; h < w->chains[i]->n_hops; h++)
-            n += (size_t)w->chains[i]->hops[h]->n_nodes;
+            for (int k = 0; k < w->chains[i]->hops[h]->n_nodes; k++)
+                n += !node_is_direct(w->chains[i]->hops[h]->nodes[k]);
     return n;
 }
 
@@ -329,7 +330,7 @@ static size_t start_all(struct doctor *d, struct examination *v, size_t most, un
 
 void doctor_check_nodes(struct doctor *d)
 {
-    size_t most = count(&d->c.world);
+    size_t all = count(&d->c.world), most = all;
     unsigned open = 0;
     struct examination *v;
 
@@ -341,6 +342,7 @@ void doctor_check_nodes(struct doctor *d)
         d->story.nomem = true;
         return;
     }
+    os_raise_fd_limit();
     most = start_all(d, v, most, &open);
     if (open > 0)
         loop_run(d->c.loop);
@@ -352,6 +354,9 @@ void doctor_check_nodes(struct doctor *d)
             tls_ctx_watch(t->tls(&v[i].node->dialer), NULL, NULL);
         router_free(v[i].router);
     }
+    if (all > PROBES_MAX)
+        doctor_note(d, "nodes", "give -C with the other hops alone to look at those",
+                    "only the first %d nodes of %zu were looked at", PROBES_MAX, all);
     free(v);
 }
 

@@ -95,10 +95,14 @@ ip -n "$C" -6 route del default
 doctor -L "$tun" -F "$good"
 well "no IPv6 default route is a note"
 says "no IPv6 default route" default-route note 'no IPv6'
-ip -n "$C" -6 route add default via fd90:1::1 dev c0
 ip -n "$C" route del default
 doctor -L "$tun" -F "$good"
-says "no IPv4 default route" default-route wrong 'no IPv4'
+says "no default route" default-route wrong 'no IPv4'
+ip -n "$C" -6 route add default via fd90:1::1 dev c0
+doctor -L "tungo://:0?net=192.168.123.1/24,fd12:3::1/64&route=0.0.0.0/0,::/0&interface=auto"
+well "a machine with IPv6 alone"
+says "a machine with IPv6 alone: told" default-route note 'no IPv4'
+says "a machine with IPv6 alone: auto" interface fine 'interface auto: c0'
 ip -n "$C" route add default via 10.90.1.1 dev c0
 rp() { inside "$C" sh -c "echo $1 >/proc/sys/net/ipv4/conf/c0/rp_filter"; }
 rp 1
@@ -204,6 +208,26 @@ says "the first hop answers" node fine 'hop hop-0'
 doctor -L socks5://:1 -F "socks5://$SERVER:4009,$SERVER:1081" -F socks5://demo:demo-only@127.0.0.1:1080
 says "a dead node of the first hop" node wrong 'hop hop-0: node node-0'
 says "the second hop is reached by the other one" node fine 'hop hop-1: node node-0'
+
+# --- more nodes than are looked at, and than descriptors
+crowd() { # NODES: in hops of 250
+	python3 -c '
+import json, sys
+node = {"addr": sys.argv[2] + ":1081", "connector": {"type": "socks5"}, "dialer": {"type": "tcp"}}
+sizes = [min(250, int(sys.argv[1]) - i) for i in range(0, int(sys.argv[1]), 250)]
+chains = [{"name": f"c{i}", "hops": [{"name": f"h{i}", "nodes": [dict(node, name=f"n{k}") for k in range(n)]}]} for i, n in enumerate(sizes)]
+print(json.dumps({"services": [{"name": "s", "addr": ":1", "handler": {"type": "socks5", "chain": "c0"}, "listener": {"type": "tcp"}}], "chains": chains}))' "$1" "$SERVER" >"$work/crowd.json"
+}
+crowd 300
+before='ulimit -S -n 200;'
+doctor -C "$work/crowd.json"
+well "more nodes than the soft limit of descriptors"
+same "each of them is told" 300 "$(grep -c '^node  *fine' "$work/said")"
+before=
+crowd 1025
+sed -i "s/$SERVER:1081/127.0.0.1:4009/g" "$work/crowd.json"
+doctor -C "$work/crowd.json"
+says "more nodes than are looked at" nodes note 'only the first 1024 nodes of 1025'
 
 # --- loops, before the service runs
 doctor -L "tungo://:0?net=192.168.123.1/24&route=0.0.0.0/1,128.0.0.0/1" -F relay://203.0.113.1:443?interface=
