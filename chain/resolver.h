@@ -1,6 +1,6 @@
 /* chain/resolver.h - names to addresses: by what `hosts` and `resolver` of a service or node name
  * (gost-config.md 3.12), else by the machine's own resolver: the hosts file, then DNS by c-ares on
- * the loop. DESIGN 7, RFC 8305 section 3.
+ * the loop. RFC 8305 section 3.
  *
  * For names that this machine must resolve itself: node addresses, direct dials, and the targets of
  * a service that says so. Its sockets are bound and marked as `so` says, so a default route into

@@ -1,4 +1,4 @@
-/* handlers/confirm.h - how long the last node's word about the target is waited for. DESIGN 5.
+/* handlers/confirm.h - how long the last node's word about the target is waited for.
  *
  * A node whose connector can't tell yet (QUERY_CONFIRMED: pending; a relay server that is silent
  * until its target speaks) gets twice its handshake's time. One that has told before any payload

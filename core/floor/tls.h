@@ -1,5 +1,5 @@
 /* core/floor/tls.h - TLS 1.2 and 1.3 as a floor (mbedTLS 3.6), both ends. wire-protocols.md section
- * 3, DESIGN 6.
+ * 3.
  *
  * One tls_ctx per dialer or listener: shared configuration, certificates, ticket store. It is
  * refcounted: layers hold a reference, so a reload may drop its own. Secrets (keys, tickets) are

@@ -1,7 +1,10 @@
 /* core/floor/ws/ws.h - WebSocket as a floor, both ends, by libwebsockets over our own streams.
- * wire-protocols.md section 2, DESIGN 6. One write is one binary message; message borders mean
- * nothing on receipt; half-close is the half-close of the floor below, never a Close frame first.
- * Pings are answered under back-pressure.
+ * wire-protocols.md section 2.
+ *
+ * One write is one binary message; message borders mean nothing on receipt; half-close is the
+ * half-close of the floor below, never a Close frame first. Pings are answered under back-pressure.
+ * Owner: a ws_ctx belongs to its dialer or listener, layers hold a reference. Threads: the loop's;
+ * the LWS context is one per process.
  */
 #ifndef CORE_FLOOR_WS_WS_H
 #define CORE_FLOOR_WS_WS_H
