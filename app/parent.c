@@ -16,7 +16,6 @@ struct parent {
     struct loop *loop;
     struct world *world;
     uv_signal_t signals[SIGNALS];
-    int ended_by;
 };
 
 static void on_signal(uv_signal_t *h, int signum)
@@ -36,7 +35,6 @@ static void on_signal(uv_signal_t *h, int signum)
         return;
     }
     log_info("%s: stopping", signum == SIGINT ? "SIGINT" : "SIGTERM");
-    p->ended_by = signum;
     loop_stop(p->loop);
 }
 

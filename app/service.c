@@ -55,7 +55,7 @@ void service_parts_done(struct service_parts *p)
     options_done(tls_server_options, &p->handler_tls);
     router_free(p->router);
     forwarder_free(p->forwarder);
-    auther_unref(p->auther);
+    auther_free(p->auther);
     free(p->name);
     free(p->addr);
     memset(p, 0, sizeof *p);

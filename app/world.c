@@ -247,7 +247,7 @@ static enum rc build_auther(struct builder *b, const struct conf_service *c, str
             log_warn("%s: user without password: any password is accepted", c->name);
     }
     if (rc != RC_OK) {
-        auther_unref(a);
+        auther_free(a);
         return out_of_memory(b);
     }
     *ret_a = a;

@@ -41,11 +41,6 @@ void admission_free(struct admission *a)
     free(a);
 }
 
-const char *admission_name(const struct admission *a)
-{
-    return a->name;
-}
-
 static bool is_listed(const struct admission *a, const struct addr *client, uint32_t *ret_rule)
 {
     struct target t;

@@ -20,7 +20,6 @@ struct admission_cfg {
 
 struct admission *admission_new(const struct admission_cfg *cfg); /* NULL: no memory */
 void admission_free(struct admission *a);                         /* NULL is fine */
-const char *admission_name(const struct admission *a);
 
 /* May this client in? Its port does not count; one without an address is let in. */
 bool admission_has(const struct admission *a, const struct addr *client);

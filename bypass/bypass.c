@@ -41,11 +41,6 @@ void bypass_free(struct bypass *b)
     free(b);
 }
 
-const char *bypass_name(const struct bypass *b)
-{
-    return b->name;
-}
-
 /* May it say anything at all? */
 static bool is_asked(const struct bypass *b, const char *network, const struct target *t)
 {

@@ -24,7 +24,6 @@ struct bypass_cfg {
 
 struct bypass *bypass_new(const struct bypass_cfg *cfg); /* NULL: no memory */
 void bypass_free(struct bypass *b);                      /* NULL is fine */
-const char *bypass_name(const struct bypass *b);
 
 /* What decided: for those who explain. */
 struct bypass_hit {

@@ -23,8 +23,6 @@ uint32_t make_mark(struct maker *m, const struct value *owner); /* of its sockop
 struct conf_names make_names(struct maker *m, const struct value *map, const char *one,
                              const char *many);
 struct conf_selector make_selector(const struct value *map);
-/* users of a file: "user password" lines; RC_INVALID told. */
-void make_file_users(struct maker *m, const struct value *file, struct conf_auther *to);
 void make_auth(struct maker *m, const struct value *auth, bool sends, struct conf_auth *to);
 
 enum plugin_kind { PLUGIN_HANDLER, PLUGIN_LISTENER, PLUGIN_CONNECTOR, PLUGIN_DIALER };

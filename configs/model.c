@@ -98,7 +98,7 @@ static bool parse_user_line(char *line, char **ret_user, char **ret_password)
     return true;
 }
 
-void make_file_users(struct maker *m, const struct value *file, struct conf_auther *to)
+static void file_users(struct maker *m, const struct value *file, struct conf_auther *to)
 {
     const char *path = value_text(file, "path");
     FILE *f = *path ? fopen(path, "re") : NULL;
@@ -148,7 +148,7 @@ void make_auth(struct maker *m, const struct value *auth, bool sends, struct con
     value_put(file, "path", value_string(m->tree, path, &auth->place));
     struct conf_auther users = {.name = ""};
     if (file)
-        make_file_users(m, file, &users);
+        file_users(m, file, &users);
     if (users.n > 0)
         *to = users.users[0];
 }
@@ -177,7 +177,7 @@ static void make_authers(struct maker *m, const struct value *root)
                              "user without password: any password is accepted");
         }
         if (file && a->users)
-            make_file_users(m, file, a);
+            file_users(m, file, a);
     }
 }
 

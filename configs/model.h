@@ -142,9 +142,8 @@ struct conf_service {
     const char *name, *addr;
     struct conf_plugin handler, listener;
     int64_t retries;
-    const struct conf_chain *chain;          /* of the handler; NULL: direct */
-    const struct conf_chain *listener_chain; /* of reverse listeners */
-    const struct conf_auther **authers;      /* any one is enough; none: auth counts, if given */
+    const struct conf_chain *chain;     /* of the handler; NULL: direct */
+    const struct conf_auther **authers; /* any one is enough; none: auth counts, if given */
     size_t n_authers;
     struct conf_names bypasses;
     struct conf_names admissions; /* one that is missing lets nobody in */

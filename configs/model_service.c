@@ -191,7 +191,7 @@ static void make_service(struct maker *m, const struct value *v, size_t index,
     make_plugin(m, v, PLUGIN_LISTENER, &to->listener);
     to->retries = handler ? make_int(make_num(handler, "retries")) : 0;
     to->chain = find_chain(m, handler);
-    to->listener_chain = find_chain(m, listener);
+    (void)find_chain(m, listener); /* of reverse listeners, not served: only told when missing */
     make_authers(m, handler, to);
     to->bypasses = make_bypass_names(m, v);
     to->admissions = make_admission_names(m, v);

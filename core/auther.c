@@ -9,25 +9,13 @@ struct user {
 };
 
 struct auther {
-    unsigned refs;
     struct user *users;
     size_t n, cap;
 };
 
 struct auther *auther_new(void)
 {
-    struct auther *a = calloc(1, sizeof *a);
-
-    if (a)
-        a->refs = 1;
-    return a;
-}
-
-struct auther *auther_ref(struct auther *a)
-{
-    if (a)
-        a->refs++;
-    return a;
+    return calloc(1, sizeof(struct auther));
 }
 
 static void user_done(struct user *u)
@@ -38,9 +26,9 @@ static void user_done(struct user *u)
     free(u->name);
 }
 
-void auther_unref(struct auther *a)
+void auther_free(struct auther *a)
 {
-    if (!a || --a->refs)
+    if (!a)
         return;
     for (size_t i = 0; i < a->n; i++)
         user_done(&a->users[i]);

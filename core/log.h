@@ -17,8 +17,8 @@ enum log_level { LOG_TRACE, LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_FATAL,
 struct log_cfg {
     enum log_level level;
     bool text; /* false: JSON */
-    const char
-        *output; /* "stderr", "stdout", "none", "null", or a file (parents are made, appended to) */
+    /* "stderr", "stdout", "none", "null", or a file (its folders are made; it is appended to) */
+    const char *output;
 };
 
 enum rc log_open(const struct log_cfg *cfg, struct diag *diag);
@@ -27,9 +27,8 @@ bool log_wants(enum log_level level);
 enum log_level log_level_parse(const char *word, bool *ret_known); /* unknown: info */
 
 /* Fields of a record: a list ended by LOG_END, built in place:
- *   log_write(LOG_INFO, (struct log_field[]){F_STR("service", name), F_INT("inputBytes", n),
- * LOG_END},
- *             "%s >-< %s", a, b);
+ *   struct log_field f[] = {F_STR("service", name), F_INT("inputBytes", n), LOG_END};
+ *   log_write(LOG_INFO, f, "%s >-< %s", a, b);
  */
 struct log_field {
     const char *key;
@@ -55,11 +54,6 @@ void log_write(enum log_level level, const struct log_field *fields, const char 
     do {                                                                                           \
         if (log_wants(LOG_DEBUG))                                                                  \
             log_write(LOG_DEBUG, NULL, __VA_ARGS__);                                               \
-    } while (0)
-#define log_trace(...)                                                                             \
-    do {                                                                                           \
-        if (log_wants(LOG_TRACE))                                                                  \
-            log_write(LOG_TRACE, NULL, __VA_ARGS__);                                               \
     } while (0)
 
 #endif

@@ -25,7 +25,7 @@ struct node;
 struct splice;
 struct splice_result;
 
-enum { CONN_HEADER_MS = 15000, CONN_OUT_MAX = 2048 };
+enum { CONN_HEADER_MS = 15000 };
 
 /* What all clients of one handler share. */
 struct front {

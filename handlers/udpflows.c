@@ -48,7 +48,6 @@ struct udp_flows {
     struct flow *flows;
     unsigned n_flows, n_parked;
     size_t parked_bytes;
-    uint64_t dropped;
     struct timer sweep;
     struct target last; /* the route of the last datagram: most go where the one before went */
     struct udp_route last_route;
@@ -65,10 +64,8 @@ static void park(struct udp_flows *f, struct parked **list, const struct target 
     struct parked *p = NULL;
     if (f->n_parked < PARKED_MAX && f->parked_bytes + n <= PARKED_MAX_BYTES)
         p = malloc(sizeof *p + n);
-    if (!p) {
-        f->dropped++;
-        return;
-    }
+    if (!p)
+        return; /* dropped */
     p->next = NULL;
     p->to = *to;
     p->n = n;
@@ -94,8 +91,8 @@ static struct parked *unpark(struct udp_flows *f, struct parked **list)
 
 static void drop_parked(struct udp_flows *f, struct parked **list)
 {
-    for (struct parked *p; (p = unpark(f, list)); free(p))
-        f->dropped++;
+    for (struct parked *p; (p = unpark(f, list));)
+        free(p);
 }
 
 static void send_parked(struct udp_flows *f, struct parked **list)
@@ -113,8 +110,6 @@ static void flow_free(struct flow *w)
     drop_parked(f, &w->parked);
     if (w->dial)
         dial_cancel(w->dial);
-    if (w->d)
-        f->dropped += w->d->dropped;
     dgram_close(w->d);
     while (*at != w)
         at = &(*at)->next;
@@ -154,9 +149,7 @@ static void on_dgram(struct dgram *d, unsigned ready, void *arg)
         if (rc != RC_OK)
             break;
         w->used_ms = loop_now_ms(f->loop);
-        if (n > f->cfg.max_bytes)
-            f->dropped++;
-        else
+        if (n <= f->cfg.max_bytes)
             f->cfg.on_reply(f->cfg.arg, &from, buf, n);
     }
     if (f->over)
@@ -169,10 +162,9 @@ static void send_now(struct flow *w, const struct target *to, const void *data, 
 {
     struct udp_flows *f = w->owner;
     w->used_ms = loop_now_ms(f->loop);
-    if (target_is_name(to) && !(w->d->flags & (DGRAM_FIXED | DGRAM_NAMES))) {
-        f->dropped++; /* a bound socket knows addresses only */
-        return;
-    }
+    if (target_is_name(to) && !(w->d->flags & (DGRAM_FIXED | DGRAM_NAMES)))
+        return; /* a bound socket knows addresses only */
+
     enum rc rc = dgram_send(w->d, to, data, n); /* RC_AGAIN: it counted the drop */
     if (rc != RC_OK && rc != RC_AGAIN)
         flow_lost(w, rc);
@@ -239,8 +231,6 @@ static void go_apart(struct flow *w)
     for (struct parked *p; (p = unpark(f, &list)); free(p)) {
         if (find_route(f, &p->to) && f->last_route.fixed)
             udp_flows_send(f, &p->to, p->data, p->n);
-        else
-            f->dropped++;
     }
 }
 
@@ -287,18 +277,17 @@ static struct flow *find_flow(struct udp_flows *f, const struct target *to, bool
 void udp_flows_send(struct udp_flows *f, const struct target *to, const void *data, size_t n)
 {
     struct flow *w = NULL;
-    if (n <= f->cfg.max_bytes) {
-        if (f->cfg.single)
-            w = f->flows;
-        else if (find_route(f, to))
-            w = find_flow(f, to, n == 0 && f->last_route.empty_apart);
-    }
-    if (!w)
-        f->dropped++;
-    else if (!w->d)
-        park(f, &w->parked, to, data, n);
-    else
+
+    if (n > f->cfg.max_bytes)
+        return;
+    if (f->cfg.single)
+        w = f->flows;
+    else if (find_route(f, to))
+        w = find_flow(f, to, n == 0 && f->last_route.empty_apart);
+    if (w && w->d)
         send_now(w, to, data, n);
+    else if (w)
+        park(f, &w->parked, to, data, n);
 }
 
 /* ---------------------------------------------------------------- birth and end */
@@ -354,13 +343,4 @@ enum rc udp_flows_adopt(struct udp_flows *f, struct dgram *d, const struct targe
     w->d = d;
     dgram_want(d, STREAM_IN, on_dgram, w);
     return RC_OK;
-}
-
-uint64_t udp_flows_dropped(const struct udp_flows *f)
-{
-    uint64_t n = f->dropped;
-    for (const struct flow *w = f->flows; w; w = w->next)
-        if (w->d)
-            n += w->d->dropped;
-    return n;
 }

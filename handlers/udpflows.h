@@ -1,10 +1,9 @@
 /* handlers/udpflows.h - the datagram flows of one client: one per route, or one per destination
  * where the carrier has a fixed target (chain/router.h). The service's bypass is asked here.
  *
- * Owner: a udp tunnel. Nothing here ever ends the association: what can't
- * be sent is dropped and counted (wire-protocols 1.7). Replies come by on_reply, from the loop.
- * Caps: 64 flows; 64 datagrams or 128 KiB waiting for theirs to open. The longest unused goes
- * first.
+ * Owner: a udp tunnel. Nothing here ever ends the association: what can't be sent is dropped
+ * (wire-protocols.md 1.7). Replies come by on_reply, from the loop. Caps: 64 flows, of which the
+ * longest unused goes first; 64 datagrams or 128 KiB that wait for theirs to open.
  */
 #ifndef HANDLERS_UDPFLOWS_H
 #define HANDLERS_UDPFLOWS_H
@@ -36,7 +35,5 @@ enum rc udp_flows_adopt(struct udp_flows *f, struct dgram *d, const struct targe
 
 /* Sends, or drops. */
 void udp_flows_send(struct udp_flows *f, const struct target *to, const void *data, size_t n);
-
-uint64_t udp_flows_dropped(const struct udp_flows *f);
 
 #endif

@@ -57,13 +57,6 @@ enum rc listen_addr(const char *text, const char *service, struct addr *ret_a, b
     return RC_OK;
 }
 
-const char *acceptor_where(const struct acceptor *a, char *buf, size_t cap)
-{
-    char text[ADDR_TEXT_MAX];
-    snprintf(buf, cap, "%s/tcp", addr_format(&a->at, text, sizeof text));
-    return buf;
-}
-
 /* ---------------------------------------------------------------- accepting */
 
 /* It is known who the client is. */
@@ -117,12 +110,26 @@ static void pause_accepting(struct acceptor *a, int err)
         job_post(a->loop, &a->more);
 }
 
+static void stop_accepting(struct acceptor *a)
+{
+    if (!a->loop)
+        return;
+    a->started = false;
+    job_cancel(&a->more);
+    timer_stop(&a->pause);
+    announced_stop(&a->announced);
+    if (a->hot.fd >= 0)
+        hotfd_remove(&a->hot);
+    os_close(a->fd);
+    a->fd = -1;
+}
+
 static void broken(struct acceptor *a, int err)
 {
     struct diag why = {.rc = RC_OK};
     diag_errno(&why, err, "%s: accept", a->service);
     struct listener_events ev = a->events;
-    acceptor_stop(a);
+    stop_accepting(a);
     ev.on_broken(ev.arg, &why);
 }
 
@@ -241,8 +248,10 @@ enum rc acceptor_open(struct acceptor *a, const struct listener_setup *setup,
     return rc;
 }
 
-enum rc acceptor_start(struct acceptor *a, const struct listener_events *ev, struct diag *diag)
+enum rc accept_start(struct listener *l, const struct listener_events *ev, struct diag *diag)
 {
+    struct acceptor *a = l->state;
+
     a->events = *ev;
     enum rc rc = hotfd_add(a->loop, &a->hot, a->fd, on_ready);
     if (rc != RC_OK)
@@ -252,34 +261,19 @@ enum rc acceptor_start(struct acceptor *a, const struct listener_events *ev, str
     return RC_OK;
 }
 
-void acceptor_stop(struct acceptor *a)
-{
-    if (!a->loop)
-        return;
-    a->started = false;
-    job_cancel(&a->more);
-    timer_stop(&a->pause);
-    announced_stop(&a->announced);
-    if (a->hot.fd >= 0)
-        hotfd_remove(&a->hot);
-    os_close(a->fd);
-    a->fd = -1;
-}
-
-enum rc accept_start(struct listener *l, const struct listener_events *ev, struct diag *diag)
-{
-    return acceptor_start(l->state, ev, diag);
-}
-
 void accept_stop(struct listener *l)
 {
     if (l->state)
-        acceptor_stop(l->state);
+        stop_accepting(l->state);
 }
 
 const char *accept_where(const struct listener *l, char *buf, size_t cap)
 {
-    return acceptor_where(l->state, buf, cap);
+    const struct acceptor *a = l->state;
+    char text[ADDR_TEXT_MAX];
+
+    snprintf(buf, cap, "%s/tcp", addr_format(&a->at, text, sizeof text));
+    return buf;
 }
 
 void accept_tell_tls(const struct listener_setup *setup, const struct tls_ctx *ctx)

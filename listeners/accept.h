@@ -79,13 +79,10 @@ enum rc listen_addr(const char *text, const char *service, struct addr *ret_a, b
 /* cfg NULL: defaults. */
 enum rc acceptor_open(struct acceptor *a, const struct listener_setup *setup,
                       const struct accept_options *cfg, struct diag *diag);
-enum rc acceptor_start(struct acceptor *a, const struct listener_events *ev, struct diag *diag);
-void acceptor_stop(struct acceptor *a); /* also for one that was never opened */
-const char *acceptor_where(const struct acceptor *a, char *buf, size_t cap);
 
 /* Slots of a listener_type whose state begins with its acceptor. */
 enum rc accept_start(struct listener *l, const struct listener_events *ev, struct diag *diag);
-void accept_stop(struct listener *l); /* fine without a state */
+void accept_stop(struct listener *l); /* fine without a state, or when it was never opened */
 const char *accept_where(const struct listener *l, char *buf, size_t cap);
 
 /* Tells the operator at start how clients can pin our certificate, and what is odd about it. */

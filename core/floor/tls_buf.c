@@ -34,12 +34,13 @@ static struct {
     unsigned n;
 } stock[TLS_SIZES];
 
-void *tls_lend(enum tls_size size)
+/* NULL: no memory. */
+static void *lend(enum tls_size size)
 {
     return stock[size].n > 0 ? stock[size].v[--stock[size].n] : malloc(kinds[size].bytes);
 }
 
-void tls_give(enum tls_size size, void *piece)
+static void give(enum tls_size size, void *piece)
 {
     if (piece && stock[size].n < kinds[size].keep)
         stock[size].v[stock[size].n++] = piece;
@@ -59,7 +60,7 @@ void tls_buf_trim(void)
 static void let_go(struct tls_bytes *b)
 {
     if (b->lent)
-        tls_give(b->size, b->p);
+        give(b->size, b->p);
     else
         free(b->p);
     b->p = NULL;
@@ -84,7 +85,7 @@ bool tls_bytes_room(struct tls_bytes *b, enum tls_size size, size_t n)
     } else {
         lent = have + n <= kinds[size].usable;
         cap = lent ? kinds[size].usable : (have + n) + (have + n) / 2;
-        p = lent ? tls_lend(size) : malloc(cap);
+        p = lent ? lend(size) : malloc(cap);
         if (!p)
             return false;
         if (have > 0)
@@ -117,7 +118,7 @@ void tls_bytes_settle(struct tls_bytes *b)
         return;
     }
     memcpy(p, b->p + b->r, have);
-    tls_give(b->size, b->p);
+    give(b->size, b->p);
     *b = (struct tls_bytes){.p = p, .w = have, .cap = have, .size = b->size};
 }
 
@@ -132,7 +133,7 @@ static void rebase(unsigned char **p, uintptr_t from, unsigned char *to)
 bool tls_unpark(mbedtls_ssl_context *ssl, struct tls_parked *p)
 {
     if (p->in) {
-        unsigned char *b = tls_lend(TLS_SIZE_RECORD);
+        unsigned char *b = lend(TLS_SIZE_RECORD);
 
         if (!b)
             return false;
@@ -149,7 +150,7 @@ bool tls_unpark(mbedtls_ssl_context *ssl, struct tls_parked *p)
         p->in = 0;
     }
     if (p->out) {
-        unsigned char *b = tls_lend(TLS_SIZE_RECORD);
+        unsigned char *b = lend(TLS_SIZE_RECORD);
 
         if (!b)
             return false;
@@ -182,12 +183,12 @@ void tls_park(mbedtls_ssl_context *ssl, struct tls_parked *p)
     if (ssl->in_buf && in_rests(ssl)) {
         memcpy(p->counter, ssl->in_ctr, sizeof(p->counter));
         p->in = (uintptr_t)ssl->in_buf;
-        tls_give(TLS_SIZE_RECORD, ssl->in_buf);
+        give(TLS_SIZE_RECORD, ssl->in_buf);
         ssl->in_buf = NULL;
     }
     if (ssl->out_buf && ssl->out_left == 0) {
         p->out = (uintptr_t)ssl->out_buf;
-        tls_give(TLS_SIZE_RECORD, ssl->out_buf);
+        give(TLS_SIZE_RECORD, ssl->out_buf);
         ssl->out_buf = NULL;
     }
 }
@@ -199,7 +200,7 @@ void tls_park_all(mbedtls_ssl_context *ssl, struct tls_parked *p)
     for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++) {
         if (*bufs[i])
             mbedtls_platform_zeroize(*bufs[i], 16384);
-        tls_give(TLS_SIZE_RECORD, *bufs[i]);
+        give(TLS_SIZE_RECORD, *bufs[i]);
         *bufs[i] = NULL;
     }
     memset(p, 0, sizeof(*p));

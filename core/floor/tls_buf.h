@@ -26,9 +26,6 @@ enum {
     TLS_SEND_BYTES = TLS_SEND_GATE + 2 * TLS_RECORD_BYTES
 };
 
-/* NULL: no memory. The piece may also be kept for ever or given to free(). */
-void *tls_lend(enum tls_size size);
-void tls_give(enum tls_size size, void *piece);
 void tls_buf_trim(void); /* frees the stocks; for tests and the end of the process */
 
 /* Bytes r..w of p. p == NULL: empty. */

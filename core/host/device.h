@@ -31,9 +31,7 @@ enum {
     DEVICE_QUEUES_MAX = 16,
     DEVICE_TXQUEUELEN = 5000, /* with the kernel's 500, 256 streams lose packets inside the host */
     DEVICE_MTU_MIN = 68,
-    DEVICE_MTU_MAX = 65535,
-    DEVICE_READ_BYTES = 65600, /* the largest packet without its vnet header; less cuts silently */
-    DEVICE_USO_SEGMENTS = 64   /* most datagrams in one USO packet that every kernel takes */
+    DEVICE_MTU_MAX = 65535
 };
 
 enum device_offload {

@@ -10,7 +10,7 @@
 
 extern char **environ;
 
-const char *hooks_phase_name(enum hooks_phase phase)
+static const char *phase_name(enum hooks_phase phase)
 {
     switch (phase) {
     case HOOKS_PRE_UP:
@@ -84,7 +84,7 @@ static void tell(void (*fn)(void *arg, const char *text), void *arg, enum hooks_
 
     if (!fn)
         return;
-    int n = snprintf(text, sizeof(text), "[%s] %.300s%s%s", hooks_phase_name(phase), command,
+    int n = snprintf(text, sizeof(text), "[%s] %.300s%s%s", phase_name(phase), command,
                      why ? ": " : "", why ? why : "");
     if (n > 0)
         fn(arg, text);

@@ -16,7 +16,6 @@ struct hooks_run;
 struct loop;
 
 enum hooks_phase { HOOKS_PRE_UP, HOOKS_POST_UP, HOOKS_PRE_DOWN, HOOKS_POST_DOWN };
-const char *hooks_phase_name(enum hooks_phase phase); /* "pre-up" ... */
 
 enum { HOOKS_COMMAND_MAX = 4096, HOOKS_WORDS_MAX = 256 };
 

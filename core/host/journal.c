@@ -12,11 +12,6 @@ struct journal_record {
     _Alignas(max_align_t) unsigned char data[];
 };
 
-void journal_init(struct journal *j)
-{
-    *j = (struct journal){0};
-}
-
 enum rc journal_add(struct journal *j, const struct journal_kind *kind, const void *data, size_t n,
                     const char *what)
 {
@@ -34,11 +29,6 @@ enum rc journal_add(struct journal *j, const struct journal_kind *kind, const vo
     j->last = r;
     j->count++;
     return RC_OK;
-}
-
-size_t journal_count(const struct journal *j)
-{
-    return j->count;
 }
 
 static struct journal_record *pop(struct journal *j)

@@ -22,16 +22,15 @@ struct journal_kind {
     enum rc (*undo)(struct netlink *nl, const void *data, size_t n, struct diag *diag);
 };
 
+/* Zeroed: empty. */
 struct journal {
     struct journal_record *last;
     size_t count;
 };
 
-void journal_init(struct journal *j);
 /* Copies data. kind is static. what: in words, for the operator ("route 10.0.0.0/8"); cut at 95. */
 enum rc journal_add(struct journal *j, const struct journal_kind *kind, const void *data, size_t n,
                     const char *what);
-size_t journal_count(const struct journal *j);
 /* Undoes everything in reverse and empties the journal, also where a step fails. warn (NULL: none)
  * gets one text per failed step. */
 typedef void journal_warn_fn(void *arg, const char *text);

@@ -343,7 +343,7 @@ static inline void play(const struct scene *sc, const struct line *lines, size_t
     sc->type->done(&h);
     options_done(sc->type->options, h.cfg);
     free(h.cfg);
-    auther_unref(auther);
+    auther_free(auther);
     forwarder_free(forwarder);
 }
 

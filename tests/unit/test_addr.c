@@ -107,7 +107,7 @@ START_TEST(test_auther_checks_both_words)
     ck_assert(
         auther_check(a, "open", "anything")); /* as GOST: an empty stored password accepts any */
     ck_assert(auther_check(NULL, NULL, NULL));
-    auther_unref(a);
+    auther_free(a);
 }
 END_TEST
 

@@ -149,7 +149,6 @@ START_TEST(test_network_and_empty_targets)
     b = bypass_new(&cfg);
     ck_assert(bypass_has(b, "udp", &t, &hit) && !bypass_has(b, "udp", &empty, NULL));
     ck_assert_str_eq(bypass_hit_format(&hit, text, sizeof text), "bypass every, \"*\"");
-    ck_assert_str_eq(bypass_name(b), "every");
     bypass_free(b);
 }
 END_TEST
@@ -327,7 +326,6 @@ static bool admits(bool whitelist, const char *const *patterns, size_t n, const 
         .whitelist = whitelist,
         .source = {.loop = loop, .patterns = patterns, .n_patterns = n, .note = note}});
     ck_assert_ptr_nonnull(ad);
-    ck_assert_str_eq(admission_name(ad), "doors");
     bool yes = admission_has(ad, &a);
     admission_free(ad);
     return yes;

@@ -43,16 +43,15 @@ static void setup(void)
 
 START_TEST(test_undo_is_reverse_and_goes_on_after_a_failure)
 {
-    struct journal j;
+    struct journal j = {0};
 
-    journal_init(&j);
     add(&j, 'a');
     add(&j, 'x');
     add(&j, 'c');
     journal_undo(&j, NULL, warn, warned);
     ck_assert_str_eq(undone, "cxa");
     ck_assert_str_eq(warned, "undo lx: broken;");
-    ck_assert_uint_eq(journal_count(&j), 0);
+    ck_assert_uint_eq(j.count, 0);
     journal_undo(&j, NULL, warn, warned);
     ck_assert_str_eq(undone, "cxa");
 }
@@ -60,9 +59,8 @@ END_TEST
 
 START_TEST(test_undo_to_takes_back_only_the_younger)
 {
-    struct journal j;
+    struct journal j = {0};
 
-    journal_init(&j);
     add(&j, 'a');
     add(&j, 'b');
     add(&j, 'c');
@@ -77,14 +75,13 @@ END_TEST
 START_TEST(test_records_and_bytes_are_capped)
 {
     static char big[JOURNAL_DATA_MAX + 1];
-    struct journal j;
+    struct journal j = {0};
 
-    journal_init(&j);
     ck_assert_int_eq(journal_add(&j, &letter, big, sizeof(big), "big"), RC_LIMIT);
     for (int i = 0; i < JOURNAL_RECORDS_MAX; i++)
         add(&j, 'a');
     ck_assert_int_eq(journal_add(&j, &letter, "a", 1, "one more"), RC_LIMIT);
-    ck_assert_uint_eq(journal_count(&j), JOURNAL_RECORDS_MAX);
+    ck_assert_uint_eq(j.count, JOURNAL_RECORDS_MAX);
     journal_forget(&j);
 }
 END_TEST

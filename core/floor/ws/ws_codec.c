@@ -341,6 +341,20 @@ enum rc ws_codec_accept(struct ws_codec *c, struct lws_vhost *vh, const char *ke
     return RC_NOMEM;
 }
 
+/* Ends the LWS connection at once; the queues stay. */
+static void stop_lws(struct ws_codec *c)
+{
+    struct lws *wsi = c->wsi;
+
+    if (!wsi)
+        return;
+    lws_os_bind(c->number, NULL); /* no call back from here on */
+    lws_set_opaque_user_data(wsi, NULL);
+    c->wsi = NULL;
+    c->wants_out = false;
+    lws_in_kill(wsi);
+}
+
 enum rc ws_codec_feed(struct ws_codec *c, uint8_t *buf, size_t n, void *dst, size_t cap,
                       size_t *ret_n)
 {
@@ -361,7 +375,7 @@ enum rc ws_codec_feed(struct ws_codec *c, uint8_t *buf, size_t n, void *dst, siz
     if (!c->no_memory && (fine || c->got_close))
         return RC_OK;
     ws_codec_service(c); /* the Close that says why; its answer is not waited for */
-    ws_codec_stop(c);
+    stop_lws(c);
     return c->no_memory ? RC_NOMEM : RC_PROTO;
 }
 
@@ -408,22 +422,9 @@ bool ws_codec_is_between(const struct ws_codec *c)
     return !c->wsi || lws_in_is_between(c->wsi);
 }
 
-void ws_codec_stop(struct ws_codec *c)
-{
-    struct lws *wsi = c->wsi;
-
-    if (!wsi)
-        return;
-    lws_os_bind(c->number, NULL); /* no call back from here on */
-    lws_set_opaque_user_data(wsi, NULL);
-    c->wsi = NULL;
-    c->wants_out = false;
-    lws_in_kill(wsi);
-}
-
 void ws_codec_done(struct ws_codec *c)
 {
-    ws_codec_stop(c);
+    stop_lws(c);
     ws_queue_done(&c->in);
     ws_queue_done(&c->out);
 }

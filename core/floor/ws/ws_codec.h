@@ -82,7 +82,6 @@ enum rc ws_codec_frame(struct ws_codec *c, uint8_t *payload, size_t n, const uin
 enum rc ws_codec_ping(struct ws_codec *c); /* into `out` */
 /* Is nothing of a message missing? */
 bool ws_codec_is_between(const struct ws_codec *c);
-void ws_codec_stop(struct ws_codec *c); /* ends the LWS connection at once; the queues stay */
 void ws_codec_done(struct ws_codec *c); /* zeroed is fine, twice too */
 
 /* ---- for ws_ctx.c */

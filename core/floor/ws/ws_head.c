@@ -25,7 +25,7 @@ static bool wr_field(struct wr *w, const char *name, const char *value)
     return wr_text(w, name) && wr_text(w, ": ") && wr_text(w, value) && wr_text(w, "\r\n");
 }
 
-const char *ws_head_extra(const struct strmap *extra, const char *name)
+static const char *find_extra(const struct strmap *extra, const char *name)
 {
     for (size_t i = 0; i < extra->n; i++)
         if (strcasecmp(extra->keys[i], name) == 0)
@@ -70,8 +70,8 @@ static int by_name(const void *a, const void *b)
 enum rc ws_head_request(const char *target, const char *host, const char *key,
                         const struct strmap *extra, char *buf, size_t cap, size_t *ret_n)
 {
-    const char *own_host = ws_head_extra(extra, "Host");
-    const char *agent = ws_head_extra(extra, "User-Agent");
+    const char *own_host = find_extra(extra, "Host");
+    const char *agent = find_extra(extra, "User-Agent");
     struct field f[REQUEST_FIELDS_MAX] = {{"Connection", "Upgrade"},
                                           {"Sec-WebSocket-Key", key},
                                           {"Sec-WebSocket-Version", "13"},
@@ -98,7 +98,7 @@ enum rc ws_head_accept(const char *accept, const struct strmap *extra, char *buf
                        size_t *ret_n)
 {
     struct wr w = wr_init(buf, cap);
-    const char *protocol = ws_head_extra(extra, "Sec-WebSocket-Protocol");
+    const char *protocol = find_extra(extra, "Sec-WebSocket-Protocol");
     bool fits = wr_text(&w, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                             "Connection: Upgrade\r\n") &&
                 wr_field(&w, "Sec-WebSocket-Accept", accept);

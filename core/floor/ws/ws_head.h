@@ -74,7 +74,4 @@ enum rc ws_head_accept(const char *accept, const struct strmap *extra, char *buf
  * an upgrade sets itself (client: one more, Host, is allowed). */
 enum rc ws_head_check_extra(const struct strmap *extra, bool is_client, struct diag *diag);
 
-/* The value of a configured field, any case of its name; NULL: none. */
-const char *ws_head_extra(const struct strmap *extra, const char *name);
-
 #endif
