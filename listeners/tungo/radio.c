@@ -2,15 +2,12 @@
 #include "listeners/tungo/radio.h"
 #include <math.h>
 
-enum {
-    ROUNDS = 3,        /* round trips with a loss that make a radio */
-    CREDIT_MSS = 8,    /* credit is kept up to this ... */
-    CREDIT_ROUNDS = 4, /* ... and what may get lost in so many round trips */
-    FEW = 4,           /* one part in so many of what was expected is "no more" */
-    PAST_MOST = 32,    /* losses, in packets, that are remembered */
-};
-
-static const double low = 0.85; /* of the top: so long the window is low */
+static const double enough_rounds = 3; /* round trips with a loss that make a radio */
+static const double credit_mss = 8;    /* credit is kept up to this ... */
+static const double credit_rounds = 4; /* ... and what may get lost in so many round trips */
+static const double few = 4;           /* one part in so many of what was expected is "no more" */
+static const double past_most = 32;    /* losses, in packets, that are remembered */
+static const double low = 0.85;        /* of the top: so long the window is low */
 static const double unfair =
     4; /* times what a CUBIC lives with: it would have half of the window */
 static const double tolerance = 1.5; /* times the rate */
@@ -27,7 +24,7 @@ static double cubic_loses(const struct radio_view *v, double window)
 
 static double credit_most(const struct radio *r, const struct radio_view *v)
 {
-    return tolerance * r->rate * CREDIT_ROUNDS * v->window + CREDIT_MSS * v->mss;
+    return tolerance * r->rate * credit_rounds * v->window + credit_mss * v->mss;
 }
 
 void radio_on_cut(struct radio *r, double top, double lost)
@@ -50,12 +47,12 @@ static void conclude(struct radio *r, double lost, double rounds, const struct r
 {
     double least = unfair * cubic_loses(v, r->top), expected = r->rate * r->arrived;
 
-    if (expected > FEW * v->mss && lost < expected / FEW)
+    if (expected > few * v->mss && lost < expected / few)
         r->past_arrived = r->past_lost = r->past_rounds = 0;
     r->past_arrived += r->arrived;
     r->past_lost += lost;
     r->past_rounds += rounds;
-    while (r->past_lost > PAST_MOST * v->mss || r->past_arrived * least > PAST_MOST * v->mss) {
+    while (r->past_lost > past_most * v->mss || r->past_arrived * least > past_most * v->mss) {
         r->past_arrived /= 2;
         r->past_lost /= 2;
         r->past_rounds /= 2;
@@ -81,7 +78,7 @@ void radio_on_arrived(struct radio *r, double bytes, const struct radio_view *v)
         return;
     r->arrived += bytes;
     if (v->window > low * r->top ||
-        r->arrived * unfair * cubic_loses(v, r->top) > 2 * ROUNDS * v->mss)
+        r->arrived * unfair * cubic_loses(v, r->top) > 2 * enough_rounds * v->mss)
         conclude(r, r->lost, r->rounds, v);
 }
 
@@ -95,7 +92,7 @@ static enum radio_answer see_loss(struct radio *r, double bytes, const struct ra
         r->last_lost = 0;
     }
     r->last_lost += bytes;
-    if (r->rounds < ROUNDS)
+    if (r->rounds < enough_rounds)
         return RADIO_TOLERATE;
     /* it ends with a loss: without that one it is as long as it should be */
     conclude(r, r->lost - r->last_lost, r->rounds - 1, v);
