@@ -6,6 +6,7 @@
 #include "chain/explain.h"
 #include "chain/forwarder.h"
 #include "chain/nameserver.h"
+#include "configs/model.h"
 #include "handlers/handler.h"
 #include "listeners/listener.h"
 #include <stdio.h>
@@ -97,12 +98,21 @@ static void tell_device(struct teller *t)
     free(p.routes);
 }
 
+/* Datagrams and packets have no first bytes, where a PROXY header would be. */
+static bool has_connections(const struct listener_type *l)
+{
+    return !l->tungo && strcmp(l->name, "udp") != 0 && strcmp(l->name, "dns") != 0;
+}
+
 /* May the client in? */
 static bool admits(struct teller *t)
 {
     char text[WHY_MAX];
     bool in = true;
 
+    if (t->p->options->proxy_protocol > 0 && has_connections(t->p->listener))
+        (void)story_step(t->s, 1, "client", "", "",
+                         "whom the PROXY header names; without a header, who connects");
     if (!t->p->admissions)
         return true;
     if (!t->q->client.family) {
@@ -149,10 +159,15 @@ static void tell_node(struct teller *t, const struct route_account *a, const str
                                            [NODE_UNABLE] = "can't carry UDP",
                                            [NODE_NOT_ASKED] = "not asked"};
     const struct node *n = h->hop->nodes[i];
+    char header[FIELD_MAX] = "";
+
+    if (n->proxy_protocol > 0)
+        (void)snprintf(header, sizeof header, "; a PROXY header of version %d names the client",
+                       n->proxy_protocol == 1 ? 1 : 2);
     json_t *step =
         story_step(t->s, 2, "node", n->name, n == h->picked ? "chosen" : verdicts[h->nodes[i]],
-                   "%s, %s over %s; UDP: %s", n->addr, n->connector.type->name,
-                   n->dialer.type->name, udp_words(node_udp(n)));
+                   "%s, %s over %s; UDP: %s%s", n->addr, n->connector.type->name,
+                   n->dialer.type->name, udp_words(node_udp(n)), header);
 
     story_detail(t->s, step, "addr", n->addr);
     story_detail(t->s, step, "udp", udp_words(node_udp(n)));

@@ -68,6 +68,7 @@ static struct conn *conn_new(struct front *f, const struct conn_ops *ops, const 
     c->ops = ops;
     c->front = f;
     c->local = info->local;
+    c->announced = info->announced;
     c->dest = info->dest.family != 0 ? info->dest : info->local;
     c->next = f->conns;
     c->link = &f->conns;
@@ -242,7 +243,7 @@ static void open_client(struct conn *c)
     }
     struct addr peer; /* the ws floor knows it from a forwarding header */
     rc = stream_query(c->client, QUERY_PEER_ADDR, &peer);
-    if (rc == RC_OK && peer.family != 0)
+    if (rc == RC_OK && peer.family != 0 && !c->announced)
         c->report.client = peer;
     if (rc != RC_OK && rc != RC_UNSUPPORTED) {
         conn_drop(c, RC_CANCELED, "the client left at once");
@@ -262,7 +263,8 @@ void conn_reopen(struct conn *c)
 
 void conn_hand_over(struct conn *c, struct handler *h)
 {
-    struct client_info info = {.peer = c->report.client, .local = c->local, .dest = c->dest};
+    struct client_info info = {
+        .peer = c->report.client, .local = c->local, .dest = c->dest, .announced = c->announced};
     struct stream *s = c->client;
     if (replay_push(s, c->in, c->in_len) != RC_OK) {
         conn_drop(c, RC_NOMEM, "no memory");

@@ -80,6 +80,7 @@ struct conn {
     struct dgram *client_dgram;     /* until somebody takes it */
     struct addr local;              /* where the client arrived */
     struct addr dest;               /* the same as the client sees it */
+    bool announced;                 /* by a PROXY header: whoever wrote one more is not believed */
     int64_t proxy_protocol;         /* version of the header that targets are sent; 0: none */
     struct timer timer;
     struct dial *dial;

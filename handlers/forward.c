@@ -12,7 +12,9 @@
 #include "handlers/options.h"
 #include "handlers/types.h"
 #include "handlers/udptunnel.h"
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ASK_BYTES = 1500, ASKERS_MAX = 64 };
 
@@ -172,6 +174,16 @@ static const struct conn_ops ops = {
     .done = conn_gone,
 };
 
+static void explain(const void *cfg, const struct handler_question *q, struct handler_plan *p)
+{
+    const struct forward_options *o = cfg;
+
+    if (o->proxy_protocol > 0 && !strcmp(q->network, "tcp"))
+        (void)snprintf(p->note, sizeof p->note,
+                       "a PROXY header of version %d tells the target who the client is",
+                       o->proxy_protocol == 1 ? 1 : 2);
+}
+
 static enum rc init(struct handler *h, const struct handler_setup *setup, struct diag *diag)
 {
     struct forward_front *f = calloc(1, sizeof *f);
@@ -203,7 +215,7 @@ static void done(struct handler *h)
 #define FORWARD_HANDLER(NAME)                                                                      \
     {                                                                                              \
         .name = NAME, .options = options, .cfg_bytes = sizeof(struct forward_options),             \
-        .init = init, .serve = serve, .serve_dgram = serve_dgram, .done = done                     \
+        .init = init, .serve = serve, .serve_dgram = serve_dgram, .done = done, .explain = explain \
     }
 
 const struct handler_type handler_tcp = FORWARD_HANDLER("tcp");

@@ -67,6 +67,7 @@ static void rename_client(const struct announced *a, struct waiter *w)
 
     if (!proxyproto_announced(w->header, &w->info.peer, &w->info.dest))
         return;
+    w->info.announced = true;
     log_debug("%s: %s connects for %s", a->service, addr_format(&peer, by, sizeof by),
               addr_format(&w->info.peer, client, sizeof client));
 }

@@ -24,6 +24,7 @@ struct client_info {
     struct addr peer;  /* the client: who connected, or whom a PROXY header names */
     struct addr local; /* where it arrived, an address of ours */
     struct addr dest;  /* what a PROXY header says the client connected to; family 0: to local */
+    bool announced;    /* a PROXY header named it: no forwarding header of ws is asked then */
 };
 
 /* What comes up; one of them is called per client. All take their stream or dgram. */

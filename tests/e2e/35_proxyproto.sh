@@ -87,6 +87,25 @@ same "admission: not announced, so it is the peer, who is not admitted" ' end' "
 check "the log says who was refused" grep -q 'client 198.51.100.7:1 is refused' "$work/server.log"
 if grep -q '"remote":"192.0.2.50' "$work/server.log"; then bad "a header was believed without proxyProtocol"; else ok "nobody is believed without proxyProtocol"; fi
 
+# --- beside a forwarding header of ws, which whoever connects may write: the PROXY header counts; alone it does
+cgost ws "$S" -L "socks5+ws://:2011?proxyProtocol=1"
+wait_for "ws" 10 listens "$S" 2011
+ask='GET /ws HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nX-Forwarded-For: 203.0.113.60\r\n\r\n'
+frame='\x82\x81\x00\x00\x00\x00x' # no version of SOCKS
+ws_told() { grep -q "\"remote\":\"$1[:\"]" "$work/ws.log"; }
+check "ws: announced" announce --say "$frame" --want 4000 $SERVER 2011 "PROXY TCP4 192.0.2.60 198.51.100.1 1 2\r\n$ask"
+wait_for "ws: a record of whom the PROXY header names" 10 ws_told 192.0.2.60 && ok "ws: the log says whom the PROXY header names"
+if ws_told 203.0.113.60; then bad "ws: a forwarding header overrides the PROXY header"; else ok "ws: a forwarding header does not override it"; fi
+check "ws: not announced" announce --say "$frame" --want 4000 $SERVER 2011 "$ask"
+wait_for "ws: a record of whom the forwarding header names" 10 ws_told 203.0.113.60 && ok "ws: without a PROXY header the forwarding header counts"
+stop_pid "$pid_ws" && same "ws ended with status" 0 "$status"
+
+# --- explain tells of them
+explained() { what=$1 pattern=$2 && shift 2 && check "explain: $what" sh -c '"$@" 2>/dev/null | grep -q "$0"' "$pattern" "$CGOST" explain "$@" "tcp" 192.0.2.1:80; }
+explained "a service" 'client  *whom the PROXY header names' -L 'socks5://:1?proxyProtocol=1'
+explained "a target" 'handler tcp  *a PROXY header of version 2 tells the target' -L 'tcp://:1/192.0.2.9:80?handler.proxyProtocol=2'
+explained "a node" 'node node-0 .*a PROXY header of version 2 names the client' -L 'socks5://:1' -F 'relay://192.0.2.2:1?proxyProtocol=2'
+
 # --- curl sends one
 check "curl --haproxy-protocol" sh -c "ip netns exec $C curl -sS -m 10 --haproxy-protocol http://$SERVER:2005/hello | grep -q ' /hello from '"
 
