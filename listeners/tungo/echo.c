@@ -136,17 +136,37 @@ static void tell(struct session *s, enum rc why)
     icmp_refuse(e->icmp, s->last, header + ICMP_HEADER_BYTES, why, loop_now_ms(e->loop));
 }
 
-/* The newest request's headers, as if it had been that of this sequence number. */
+/* A word of what a checksum covers changes: RFC 1624. */
+static void swap_word(uint8_t *at, unsigned value, uint8_t *sum_at)
+{
+    uint32_t sum = (uint16_t)~packet_rd16(sum_at);
+
+    sum += (uint16_t)~packet_rd16(at) + value;
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    packet_wr16(sum_at, (uint16_t)~sum);
+    packet_wr16(at, value);
+}
+
+/* The newest request's headers, as if it had been the one of this sequence number. */
 static void quote_seq(struct session *s, unsigned seq)
 {
     uint8_t *h = s->last + (s->client.family == AF_INET6 ? IP6_HEADER_BYTES : IP4_HEADER_BYTES);
-    uint32_t sum = (uint16_t)~packet_rd16(h + ICMP_AT_SUM);
 
-    sum += (uint16_t)~packet_rd16(h + AT_SEQ) + seq; /* RFC 1624 */
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    packet_wr16(h + ICMP_AT_SUM, (uint16_t)~sum);
-    packet_wr16(h + AT_SEQ, seq);
+    swap_word(h + AT_SEQ, seq, h + ICMP_AT_SUM);
+}
+
+/* The same for the target: requests of one identifier may go to many. */
+static void quote_target(struct session *s, const struct addr *to)
+{
+    bool v6 = s->client.family == AF_INET6;
+    uint8_t *at = s->last + (v6 ? IP6_AT_DST : IP4_AT_DST);
+    uint8_t *sum = s->last + (v6 ? IP6_HEADER_BYTES + ICMP_AT_SUM : IP4_AT_SUM);
+
+    if (to->family != s->client.family)
+        return;
+    for (unsigned i = 0; i < (v6 ? 16 : 4); i += 2)
+        swap_word(at + i, packet_rd16(to->ip + i), sum);
 }
 
 static bool is_expired(const struct sock_extended_err *err)
@@ -180,16 +200,22 @@ static void drain_errors(struct session *s)
     uint8_t asked[ICMP_HEADER_BYTES]; /* of the request that failed */
 
     for (int i = 0; i < RECEIVES_PER_TURN; i++) {
+        struct sockaddr_storage ss = {0}; /* where the request went */
         struct iovec v = {asked, sizeof asked};
-        struct msghdr m = {.msg_iov = &v,
+        struct msghdr m = {.msg_name = &ss,
+                           .msg_namelen = sizeof ss,
+                           .msg_iov = &v,
                            .msg_iovlen = 1,
                            .msg_control = control,
                            .msg_controllen = sizeof control};
         ssize_t n = recvmsg(s->hot.fd, &m, MSG_ERRQUEUE);
         if (n < 0)
             return;
-        if (n == sizeof asked)
+        if (n == sizeof asked) {
+            struct addr to = addr_from_sockaddr((struct sockaddr *)&ss);
             quote_seq(s, packet_rd16(asked + AT_SEQ));
+            quote_target(s, &to);
+        }
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
             struct sock_extended_err err;
             bool ours = (c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR) ||
