@@ -24,11 +24,12 @@ done
 cat "$work"/*.crt >"$work/ca"
 net_mark
 
-# sniffer_up NAME QUERY [ARGUMENT...]: the client's program, with our names
+# sniffer_up NAME QUERY [ARGUMENT...]: the client's program, with our names; its stack has $stack KB, where that is set
+stack=
 sniffer_up() {
 	name=$1 query=$2 && shift 2
-	start "$name" "$C" sh -c 'mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv" /etc/resolv.conf && shift && exec "$@"' sh "$work" \
-		"$CGOST" -L "$(tungo_url "$query")" "$@"
+	start "$name" "$C" sh -c 'mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv" /etc/resolv.conf && ulimit -s "$2" && shift 2 && exec "$@"' \
+		sh "$work" "${stack:-$(ulimit -s)}" "$CGOST" -L "$(tungo_url "$query")" "$@"
 	mine="$mine $pid"
 	tungo_is_up
 }
@@ -42,6 +43,7 @@ sniffer_down() { # NAME PID
 # where a request for http://NAME/ that is sent to the original address ends: "ADDRESS NAME PATH"
 http() { name=$1 && shift && inside "$C" curl -s -m 60 --resolve "$name:80:$TARGET" "$@" "http://$name/x" | cut -d' ' -f1-3; }
 keepalive() { inside "$C" timeout 100 python3 "$here/tests/tools/keepalive.py" "$TARGET" 80 "$@"; }
+keepalive53() { inside "$C" timeout 100 python3 "$here/tests/tools/keepalive.py" "$TARGET" 53 "$@"; }
 hello() { inside "$C" timeout 100 python3 "$here/tests/tools/tlshello.py" "$TARGET" 443 "$work/ca" "$@" 2>&1; }
 # raw TEXT [PORT]: bytes to a port of the original address, what comes back within a second
 raw() { printf "$1" | inside "$C" timeout 60 python3 -c '
@@ -130,6 +132,18 @@ check "a half-close by the target, 4 MiB after it" probe late "$TARGET" $((4 << 
 check "100 flows at once" probe flows "$TARGET" 100 200000
 check "IPv6" probe up "$TARGET6" 100000
 sniffer_down sniff "$sniff"
+
+# --- on port 53 answers of DNS are watched (dns.map), but not once more for each host of an HTTP client that keeps its
+# connection: calls that become deeper with each would need more than this stack
+stack=512
+sniffer_up dnsport "$PATIENT&dns.map=true"
+stack=
+dnsport=$pid
+http warm.up >/dev/null
+before=$(fds "$dnsport")
+same "keep-alive on port 53: 1,200 times another host" " 600 $NAMED 600 $TARGET " \
+	"$(keepalive53 $(for i in $(seq 600); do echo t named.test; done) | tr ' ' '\n' | sort | uniq -c | tr -s ' \n' ' ')"
+sniffer_down dnsport "$dnsport"
 
 # --- how long a client is waited for that says nothing, or too little
 sniffer_up short sniffing=true

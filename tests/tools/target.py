@@ -12,7 +12,7 @@ TCP  80    GET /bytes/N: N bytes of a known pattern (also /file.bin: 256 MiB); H
      25    speaks first: "220 hello\r\n", then echoes lines
      2     resets as soon as a byte came
 UDP  7     echo
-     53    DNS: A 192.0.2.1-like fixed answers, AAAA 2001:db8::1, any name; TCP 53 too
+     53    DNS: A 192.0.2.1-like fixed answers, AAAA 2001:db8::1, any name; TCP 53 too, and there HTTP as on 80
      1069  answers a datagram of N bytes to the text "N"
 """
 import argparse, hashlib, os, selectors, signal, socket, socketserver, struct, sys, threading, time
@@ -174,6 +174,8 @@ class Tcp(socketserver.BaseRequestHandler):
         s.close()  # before socketserver's own shutdown() can send a FIN
 
     def dns(self, s):
+        if s.recv(2, socket.MSG_PEEK | socket.MSG_WAITALL) in (b"GE", b"PU"):
+            return self.http(s)
         head = s.recv(2, socket.MSG_WAITALL)
         while len(head) == 2:
             q = s.recv(struct.unpack(">H", head)[0], socket.MSG_WAITALL)
