@@ -35,11 +35,18 @@ static void check(void)
     BUG_ON((r.una == r.nxt) != (recovery_due(&r) == 0));
 }
 
+/* The next byte from `at` on that is `what`; end: none. */
+static uint32_t next_that_is(uint8_t what, uint32_t at, uint32_t end)
+{
+    const uint8_t *found = memchr(got + at, what, end - at);
+
+    return found ? (uint32_t)(found - got) : end;
+}
+
 static void arrives(uint32_t seq, uint32_t len)
 {
     memset(got + (seq - first), 1, len);
-    while (expected < BYTES && got[expected])
-        expected++;
+    expected = next_that_is(0, expected, BYTES);
 }
 
 /* Sends again what it wants; `keep` of it, by bits, arrives. */
@@ -75,15 +82,13 @@ static void send_new(uint32_t n, bool arrive)
 static void tell_truth(void)
 {
     struct sack_block b[3];
+    uint32_t end = r.nxt - first;
     unsigned n = 0;
 
-    for (uint32_t i = expected, end = r.nxt - first; i < end && n < 3; i++) {
-        if (!got[i])
-            continue;
-        b[n].from = first + i;
-        while (i < end && got[i])
-            i++;
-        b[n++].to = first + i;
+    for (uint32_t i = next_that_is(1, expected, end), to; i < end && n < 3;
+         i = next_that_is(1, to, end), n++) {
+        to = next_that_is(0, i, end);
+        b[n] = (struct sack_block){first + i, first + to};
     }
     recovery_ack(&r, first + expected, b, n, now);
 }
