@@ -31,7 +31,13 @@ static bool in_bounds(struct convert *c, int64_t n, const char *unit)
 {
     const struct option *o = c->o;
     char want[96];
-    if ((o->min == 0 && o->max == 0) || (n >= o->min && n <= o->max))
+    bool unbounded = o->min == 0 && o->max == 0;
+    bool may_be_negative =
+        o->type == OPTION_INT || (o->flags & (OPTION_SIGNED | OPTION_NOOP | OPTION_LATER)) != 0;
+    if (unbounded && n < 0 && !may_be_negative)
+        return refuse(c,
+                      o->type == OPTION_SIZE ? "a size, not below 0" : "a duration, not below 0");
+    if (unbounded || (n >= o->min && n <= o->max))
         return true;
     (void)snprintf(want, sizeof want, "%lld to %lld%s", (long long)o->min, (long long)o->max, unit);
     return refuse(c, want);

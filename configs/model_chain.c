@@ -48,6 +48,7 @@ const struct option node_options[] = {SOCKET_OPTIONS,
                                        .help = "marks until it counts as failed"},
                                       {.key = "failTimeout",
                                        .type = OPTION_DURATION,
+                                       .flags = OPTION_SIGNED,
                                        .offset = AT(fail_timeout_ms),
                                        .help = "how long it counts as failed"},
                                       OPTION_END};

@@ -31,9 +31,10 @@ enum option_type {
 enum option_flag {
     /* GOST knows it and so do we, but it has no effect here: accepted in silence */
     OPTION_NOOP = 1,
-    OPTION_LATER = 2,  /* GOST has it, we don't yet: a warning */
-    OPTION_UNSAFE = 4, /* GOST has it, we don't yet, and ignoring it would be unsafe: refuse */
-    OPTION_OURS = 8,   /* not GOST's */
+    OPTION_LATER = 2,   /* GOST has it, we don't yet: a warning */
+    OPTION_UNSAFE = 4,  /* GOST has it, we don't yet, and ignoring it would be unsafe: refuse */
+    OPTION_OURS = 8,    /* not GOST's */
+    OPTION_SIGNED = 16, /* a duration or size below zero means something; else it is an error */
 };
 
 struct option {
@@ -44,7 +45,8 @@ struct option {
     size_t offset;
     const char *def;    /* default as the user would write it, or NULL */
     const char *values; /* OPTION_ENUM: "a|b|c" */
-    int64_t min, max;   /* inclusive bounds for INT, DURATION (ms), SIZE; both 0: none */
+    int64_t min, max;   /* inclusive bounds for INT, DURATION (ms), SIZE; both 0: none, but
+                            the latter two are not below 0 */
     const char *help;   /* one line, ends without full stop */
 };
 
