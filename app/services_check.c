@@ -1,5 +1,6 @@
 /* app/services_check.c - see services_check.h. */
 #include "app/services_check.h"
+#include "app/collisions.h"
 #include "app/registry.h"
 #include "chain/chain.h"
 #include "chain/forwarder.h"
@@ -10,6 +11,7 @@
 #include "configs/problem.h"
 #include "configs/url.h"
 #include "core/floor/tls.h"
+#include "core/log.h"
 #include "handlers/handler.h"
 #include "listeners/listener.h"
 #include <errno.h>
@@ -213,10 +215,24 @@ static void check_hosts(const struct conf_hosts *c, struct problems *p)
                      strerror(errno));
 }
 
+static const struct place *log_place(const struct config *cfg, const char *key)
+{
+    const struct value *log = value_get(cfg->root, "log"), *at = log ? value_get(log, key) : NULL;
+
+    return at ? &at->place : NULL;
+}
+
+static void check_output(const struct config *cfg, struct problems *p)
+{
+    struct diag diag = {0};
+
+    if (log_check_output(cfg->log.output, &diag) != RC_OK)
+        problems_add(p, PROBLEM_REFUSE, log_place(cfg, "output"), "log output: %s", diag.text);
+}
+
 static void check_word(const struct config *cfg, const char *key, const char *word,
                        const char *const *known, const char *used, struct problems *p)
 {
-    const struct value *log = value_get(cfg->root, "log"), *at = log ? value_get(log, key) : NULL;
     struct nearest n;
     char hint[80];
 
@@ -225,9 +241,8 @@ static void check_word(const struct config *cfg, const char *key, const char *wo
     nearest_init(&n, word);
     for (size_t i = 0; known[i]; i++)
         nearest_try(&n, known[i]);
-    problems_add(p, PROBLEM_WARNING, at ? &at->place : NULL,
-                 "log %s \"%.20s\" is unknown, using %s%s", key, word, used,
-                 nearest_hint(&n, hint, sizeof hint));
+    problems_add(p, PROBLEM_WARNING, log_place(cfg, key), "log %s \"%.20s\" is unknown, using %s%s",
+                 key, word, used, nearest_hint(&n, hint, sizeof hint));
 }
 
 static void check_strategy(const struct conf_selector *s, const struct place *at,
@@ -286,6 +301,10 @@ bool services_check(const struct config *cfg, bool thorough, struct problems *p)
     check_word(cfg, "format", cfg->log.format, formats, "json", p);
     for (size_t i = 0; i < cfg->n_services; i++)
         check_service(cfg, &cfg->services[i], thorough, p);
+    if (thorough) {
+        check_output(cfg, p);
+        collisions_check(cfg, p);
+    }
     check_counts(cfg, p);
     check_strategies(cfg, p);
     for (size_t i = 0; thorough && i < cfg->n_chains; i++)

@@ -13,7 +13,8 @@ struct config;
 struct problems;
 
 /* Tells what is wrong; false: something worse than a warning is. thorough: also what the start
- * itself would tell (certificates, nameservers, words of the log): for -t and the commands. */
+ * itself would tell (certificates, nameservers, the log's file, one port wanted twice): for -t and
+ * the commands. */
 bool services_check(const struct config *cfg, bool thorough, struct problems *p);
 
 #endif

@@ -61,19 +61,59 @@ static void make_parents(const char *path)
     }
 }
 
+/* Is it one of the words that are no file? *ret_fd then is its descriptor, -1: none. */
+static bool is_word(const char *out, int *ret_fd)
+{
+    bool is_none = !strcmp(out, "none") || !strcmp(out, "null");
+
+    *ret_fd = is_none ? -1 : !strcmp(out, "stdout") ? 1 : 2;
+    return is_none || *ret_fd == 1 || !*out || !strcmp(out, "stderr");
+}
+
+/* Writable as it is, or as what log_open() would make of its folder. */
+static int why_not_writable(const char *path)
+{
+    char dir[1024];
+    struct stat st;
+    char *slash;
+
+    if (!stat(path, &st))
+        return S_ISDIR(st.st_mode) ? EISDIR : access(path, W_OK) ? errno : 0;
+    if (errno != ENOENT)
+        return errno;
+    if (strlen(path) >= sizeof dir)
+        return ENAMETOOLONG;
+    if (path[strlen(path) - 1] == '/')
+        return EISDIR;
+    snprintf(dir, sizeof dir, "%s", path);
+    while ((slash = strrchr(dir, '/')) && slash != dir) { /* up to what is there */
+        *slash = 0;
+        if (!stat(dir, &st) || errno != ENOENT)
+            break;
+    }
+    if (!slash || slash == dir)
+        snprintf(dir, sizeof dir, slash ? "/" : ".");
+    if (stat(dir, &st))
+        return errno;
+    if (!S_ISDIR(st.st_mode))
+        return ENOTDIR;
+    return access(dir, W_OK | X_OK) ? errno : 0;
+}
+
+enum rc log_check_output(const char *output, struct diag *diag)
+{
+    int fd, err = is_word(output, &fd) ? 0 : why_not_writable(output);
+
+    return err ? diag_errno(diag, err, "log file %s", output) : RC_OK;
+}
+
 enum rc log_open(const struct log_cfg *cfg, struct diag *diag)
 {
-    const char *out = cfg->output && *cfg->output ? cfg->output : "stderr";
-    int fd;
+    const char *out = cfg->output ? cfg->output : "";
     bool owned = false;
+    int fd;
 
-    if (!strcmp(out, "stderr")) {
-        fd = 2;
-    } else if (!strcmp(out, "stdout")) {
-        fd = 1;
-    } else if (!strcmp(out, "none") || !strcmp(out, "null")) {
-        fd = -1;
-    } else {
+    if (!is_word(out, &fd)) {
         make_parents(out);
         fd = open(out, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
         if (fd < 0)

@@ -22,6 +22,8 @@ struct log_cfg {
 };
 
 enum rc log_open(const struct log_cfg *cfg, struct diag *diag);
+/* Would log_open() find it writable? Makes nothing. */
+enum rc log_check_output(const char *output, struct diag *diag);
 void log_close(void);
 bool log_wants(enum log_level level);
 enum log_level log_level_parse(const char *word, bool *ret_known); /* unknown: info */

@@ -56,6 +56,14 @@ file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  handler: {type: socks5, tl
 refused "ports of associations that fall" 'udp.bindRange' -t -L 'socks5://127.0.0.1:1080?udp=true&udp.bindRange.min=5000&udp.bindRange.max=4000'
 refused "a lowest port without a highest" 'udp.bindRange' -t -L '127.0.0.1:1080?udp=true&udp.bindRange.min=5000'
 refused "a time below zero" 'readTimeout' -t -L 'socks5://127.0.0.1:1080?readTimeout=-5s'
+refused "a time of a connector below zero" 'parameter "timeout".*not below 0' -t -L socks5://127.0.0.1:1080 -F 'http://127.0.0.1:1?timeout=-1s'
+run -t -L 'dns://127.0.0.1:53?dns=192.0.2.1&ttl=-1s' && same "but one that means something" 0 "$got"
+# what only one of two services could have
+refused "one port twice" 'service-1: TCP port 1080 is that of service service-0' -t -L socks5://127.0.0.1:1080 -L http://:1080
+refused "one port twice, by datagrams" 'service-1: UDP port 1080 is that of service service-0' -t -L 'dns://127.0.0.1:1080?dns=192.0.2.1' -L udp://:1080/192.0.2.1:1
+refused "one device twice" 'service-1: device tungo is that of service service-0' -t -L "$(tungo_url)" -L 'tungo://:0?net=10.8.0.1/24'
+run -t -L socks5://127.0.0.1:1080 -L http://127.0.0.2:1080 -L 'socks5://[::1]:1080' -L udp://:1080/192.0.2.1:1 -L 'socks5://:1081?reuseport=true' -L 'http://:1081?reuseport=true' -L socks5://127.0.0.1:0 -L http://127.0.0.1:0
+same "what looks alike and is not" 0 "$got"
 refused "a pool that is too small" '198.18.0.0/31 is too small' -t -L 'tungo://:0?net=10.9.0.1/24&dns.fake=198.18.0.0/31'
 refused "bad CIDR" '10\.8\.0\.1/40' -L 'tungo://:0?name=tungo&net=10.8.0.1/40'
 refused "an address without a prefix" '10\.8\.0\.1' -L 'tungo://:0?name=tungo&net=10.8.0.1'
@@ -88,6 +96,10 @@ file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  handler: {type: tcp}\n' ta
 run -t -C target.yaml && same "-t, a forwarder without a target" 1 "$got" && check "with its line" grep -q 'target\.yaml:2.*no target' err
 file 'services:\n- name: a\n  addr: 127.0.0.1:1080\n  listener: {type: tls, tls: {certFile: nothere.pem, keyFile: nothere.key}}\n' cert.yaml
 run -t -C cert.yaml && same "-t, a certificate that is not there" 1 "$got" && check "with its line" grep -q 'cert\.yaml:4.*nothere' err
+file 'log: {output: target.yaml/cgost.log}\nservices:\n- name: a\n  addr: 127.0.0.1:1080\n' output.yaml
+refused "-t, a log whose folder is a file" 'output\.yaml:1:.*target\.yaml/cgost\.log' -t -C output.yaml
+file 'log: {output: logs/new/cgost.log}\nservices:\n- name: a\n  addr: 127.0.0.1:1080\n' output.yaml
+run -t -C output.yaml && same "-t, a log whose folder the start would make" 0 "$got" && check "and makes nothing" test ! -e logs
 run -t explian -L socks5://127.0.0.1:1080 && check "words that are ignored are told, with a hint" grep -q 'explian.*explain' err
 run -O xml -L socks5://127.0.0.1:1080 && same "-O of something else" 2 "$got" && check "and it is named" grep -q xml err
 file '# nothing\n' empty.yaml && refused "no service" 'service' -C empty.yaml
