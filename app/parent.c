@@ -4,6 +4,7 @@
 #include "app/worker.h"
 #include "app/world.h"
 #include "configs/tree.h"
+#include "core/host/halt.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/os.h"
@@ -17,6 +18,11 @@ struct parent {
     struct world *world;
     uv_signal_t signals[SIGNALS];
 };
+
+static void tell_stopping(int signum)
+{
+    log_info("%s: stopping", signum == SIGINT ? "SIGINT" : "SIGTERM");
+}
 
 static void on_signal(uv_signal_t *h, int signum)
 {
@@ -34,7 +40,7 @@ static void on_signal(uv_signal_t *h, int signum)
             service_tell_counters(p->world->services[i]);
         return;
     }
-    log_info("%s: stopping", signum == SIGINT ? "SIGINT" : "SIGTERM");
+    tell_stopping(signum);
     loop_stop(p->loop);
 }
 
@@ -66,24 +72,31 @@ int parent_run(struct loop *loop, struct world *w)
 {
     struct parent p = {.loop = loop, .world = w};
     struct diag diag = {0};
-    size_t opened = 0;
     int code = 0;
 
     os_raise_fd_limit();
     watch_signals(&p);
-    for (; opened < w->n_services; opened++) {
-        struct service *s = w->services[opened];
+    halt_hold();
+    for (size_t i = 0; i < w->n_services && !code && !halt_signal(); i++) {
+        struct service *s = w->services[i];
 
         if (service_open(s, &diag) != RC_OK) {
             tell_failed(s, diag.text);
             code = 1;
-            break;
         }
     }
-    if (!code)
+    if (halt_signal()) {
+        tell_stopping(halt_signal());
+        halt_forget();
+    } else if (!code) {
+        halt_release();
         worker_run(loop, w);
+        halt_hold();
+    }
     for (size_t i = w->n_services; i-- > 0;)
         service_stop(w->services[i]);
+    halt_forget();
+    halt_release();
     for (int i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&p.signals[i], NULL);
     world_done(w);

@@ -1,5 +1,6 @@
 /* core/host/command.c - posix_spawn and wait. */
 #include "core/host/command.h"
+#include "core/host/halt.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -67,19 +68,24 @@ static int spawn(const struct command *c, pid_t *ret_pid)
     return err;
 }
 
-/* false: it did not end in time. */
-static bool ends_within(pid_t pid, uint32_t wait_ms)
+/* Waits for its end, and passes on that we are told to stop: politely, then not. false: it did not
+ * end in time. */
+static bool ends_within(pid_t pid, const struct command *c)
 {
-    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd p[2] = {{.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN},
+                          {.fd = c->halts ? halt_fd() : -1, .events = POLLIN}};
+    int timeout = c->wait_ms > 0 ? (int)c->wait_ms : -1, n = 1, told = 0;
 
-    if (fd < 0) /* an old kernel: then it has all the time it wants */
+    if (p[0].fd < 0) /* an old kernel: then it has all the time it wants */
         return true;
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    int n;
     do {
-        n = poll(&p, 1, (int)wait_ms);
-    } while (n < 0 && errno == EINTR);
-    close(fd);
+        n = poll(p, 2, timeout);
+        if (n > 0 && p[0].revents == 0 && p[1].revents != 0) {
+            halt_taken();
+            (void)kill(pid, told++ ? SIGKILL : SIGTERM); /* not yet waited for: the id is its own */
+        }
+    } while (p[0].revents == 0 && (n > 0 || (n < 0 && errno == EINTR)));
+    close(p[0].fd);
     return n != 0;
 }
 
@@ -94,7 +100,7 @@ enum rc command_run(const struct command *c, struct diag *diag)
         command_not_started(c->argv[0], err, text, sizeof(text));
         return diag_set(diag, err == ENOENT ? RC_UNSUPPORTED : rc_from_errno(err), "%s", text);
     }
-    bool late = c->wait_ms > 0 && !ends_within(pid, c->wait_ms);
+    bool late = (c->wait_ms > 0 || c->halts) && !ends_within(pid, c);
     if (late)
         (void)kill(pid, SIGKILL); /* our own child, not yet waited for: the id is still its own */
     while (waitpid(pid, &status, 0) < 0) {

@@ -13,6 +13,7 @@ struct command {
     char *const *argv;
     char *const *env; /* NULL: ours */
     uint32_t wait_ms; /* 0: as long as it takes; past it the program is killed: RC_TIMEOUT */
+    bool halts;       /* what core/host/halt.h holds ends it */
     bool quiet;       /* its stdout and stderr go to /dev/null, else they are ours */
 };
 

@@ -1,6 +1,7 @@
 /* core/host/hooks.c - commands of a service's phases, one after another. */
 #include "core/host/hooks.h"
 #include "core/host/command.h"
+#include "core/host/halt.h"
 #include "core/loop.h"
 #include <signal.h>
 #include <stdio.h>
@@ -277,20 +278,28 @@ void hooks_cancel(struct hooks_run *run)
 void hooks_run_all(enum hooks_phase phase, const char *const *commands, size_t count,
                    const struct hooks_env *env, const struct hooks_events *ev)
 {
+    bool is_up = phase == HOOKS_PRE_UP || phase == HOOKS_POST_UP, holds = halt_fd() < 0;
     char **own = env_new(env);
 
-    for (size_t i = 0; i < count; i++) {
+    if (holds)
+        halt_hold();
+    for (size_t i = 0; i < count && !(is_up && halt_signal()); i++) {
         struct words w;
         struct diag diag = {0};
+        if (!is_up)
+            halt_taken(); /* that was about a command before */
         tell(ev->on_command, ev->arg, phase, commands[i], NULL);
         enum rc rc =
             hooks_split(commands[i], w.buf, sizeof(w.buf), w.argv, HOOKS_WORDS_MAX, &w.n, &diag);
         if (rc == RC_OK && w.n > 0) {
-            struct command c = {.argv = w.argv, .env = own}; /* no memory: without CGOST_* */
+            struct command c = {
+                .argv = w.argv, .env = own, .halts = true}; /* no memory: without CGOST_* */
             rc = command_run(&c, &diag);
         }
         if (rc != RC_OK)
             tell(ev->on_warning, ev->arg, phase, commands[i], diag.text);
     }
     free(own);
+    if (holds)
+        halt_release();
 }

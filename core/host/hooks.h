@@ -51,7 +51,8 @@ struct hooks_run *hooks_start(struct loop *loop, enum hooks_phase phase,
  * dropped. */
 void hooks_cancel(struct hooks_run *run);
 
-/* The same, waiting: for the way out of the process, when no loop turns any more. */
+/* The same, waiting: for the way into and out of the process, when no loop turns. SIGTERM or SIGINT
+ * ends the command under way (a second one kills it) and the commands of an up phase. */
 void hooks_run_all(enum hooks_phase phase, const char *const *commands, size_t count,
                    const struct hooks_env *env, const struct hooks_events *ev);
 

@@ -91,6 +91,45 @@ ip -n "$C" route replace 10.90.9.0/24 dev tungo
 wait_for "traffic after down and up" 10 probe --seconds 10 echo "$TARGET" 1000 && ok "traffic flows after down and up"
 stop_pid "$pid_again" && same "ended with status" 0 "$status"
 
+# --- signals while a hook is waited for. The command is told once it sleeps; one that does not listen is killed
+cat >"$work/sleeps" <<END
+#!/bin/sh
+# sleeps WORD [deaf]: tells that it is there, then sleeps
+if [ "\${2:-}" = deaf ]; then
+	trap 'echo heard >>"$hooks"' TERM
+	echo "\$1" >>"$hooks"
+	while :; do sleep 0.1; done
+fi
+echo "\$1" >>"$hooks"
+exec sleep 1000
+END
+chmod +x "$work/sleeps"
+slow_yaml() { # NAME PREUP PREDOWN
+	cat >"$work/$1.yaml" <<-END
+		services:
+		- {name: a, addr: "127.0.0.1:1081", handler: {type: socks5}, metadata: {preUp: ["$2", "$work/hook preUp-end"], postUp: ["$work/hook postUp"], preDown: ["$3", "$work/hook preDown-end"], postDown: ["$work/hook postDown"]}}
+		- {name: b, addr: "127.0.0.1:1082", handler: {type: socks5}, metadata: {preUp: ["$work/hook b"]}}
+	END
+}
+slow_yaml start "$work/sleeps preUp" true
+rm -f "$hooks"
+cgost start "$C" -C "$work/start.yaml"
+wait_for "preUp that sleeps" 10 said 1
+stop_pid "$pid_start" && same "SIGTERM during the start: status" 0 "$status"
+same "... the start ends there, and is taken back" "preUp preDown-end postDown" "$(words)"
+slow_yaml stop true "$work/sleeps preDown deaf"
+rm -f "$hooks"
+cgost stop "$C" -C "$work/stop.yaml"
+wait_for "postUp" 10 grep -q postUp "$hooks"
+kill -INT "$pid_stop"
+wait_for "preDown that sleeps" 10 grep -q '^preDown' "$hooks"
+kill -INT "$pid_stop" # the second: it is told
+wait_for "preDown hears" 10 grep -q heard "$hooks"
+kill -INT "$pid_stop" # the third: it is killed
+reap "$pid_stop" && same "SIGINT three times: status" 0 "$status"
+same "... what follows is done" "preUp-end b postUp preDown heard preDown-end postDown" "$(words)"
+check "... and the log tells" grep -q 'pre-down.*deaf: signal: Killed' "$work/stop.log"
+
 # --- a start that fails after the hooks of the first service
 start busy "$C" python3 -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 1080)); s.listen(); time.sleep(600)'
 wait_for "busy port" 10 listens "$C" 1080
