@@ -2,7 +2,9 @@
  * child; gost-config.md 1.2.
  *
  * The parent forks before anything is opened, passes signals on and waits. A part that ends with a
- * failure ends the others in order (GOST leaves them running), as does the parent's own end.
+ * failure ends the others in order (GOST leaves them running), as does the parent's own end. Parts
+ * that only print or check (-t, -O, -V, -h) run one after another, all of them; mixed with parts
+ * that serve they are refused, and so is a wrong flag in any part, before one of them begins.
  */
 #ifndef APP_PARTS_H
 #define APP_PARTS_H

@@ -1,6 +1,7 @@
 /* configs/cmdline_service.c - one -L value as a service, or as several for a range of ports. */
 #include "configs/cmdline.h"
 #include "configs/scalar.h"
+#include <stdlib.h>
 #include <string.h>
 
 struct builder {
@@ -14,11 +15,16 @@ struct builder {
     struct cmdline_map maps[3]; /* handler, listener, service */
 };
 
+/* In `A -- B` each part tells its number (gost-config.md 1.2). */
 static void add_target(struct builder *b, const char *addr)
 {
     struct value *node = value_new(b->c->tree, VALUE_MAP, &b->u.place);
+    const char *part = getenv("_GOST_ID");
+    bool is_part = part && *part;
     cmdline_put(b->c, node, "name",
-                tree_printf(b->c->tree, "target-%zu", b->nodes ? b->nodes->n : 0), &b->u.place);
+                tree_printf(b->c->tree, "%s%.20s%starget-%zu", is_part ? "go-" : "",
+                            is_part ? part : "", is_part ? "@" : "", b->nodes ? b->nodes->n : 0),
+                &b->u.place);
     cmdline_put(b->c, node, "addr", addr, &b->u.place);
     value_append(b->nodes, node);
 }

@@ -34,6 +34,22 @@ check "... the log says which" grep -q 'part 2 of the command line' "$work/fails
 check "... the other one is stopped" sh -c "! ip netns exec $C ss -Hltn 'sport = :8080' | grep -q ."
 stop_pid "$pid_taken"
 
+# a hook that hangs on the way down: the second signal ends it, in the part that has it
+cat >"$work/hangs.yaml" <<END
+services:
+- {name: hangs, addr: "127.0.0.1:1080", handler: {type: socks5}, metadata: {preDown: "sleep 1000", postDown: "echo so be it"}}
+END
+cgost hangs "$C" -C "$work/hangs.yaml" -- -L http://127.0.0.1:8080
+wait_for "hangs: first part" 10 listens "$C" 1080
+wait_for "hangs: second part" 10 listens "$C" 8080
+kill "$pid_hangs"
+wait_for "the hook" 10 grep -q 'pre-down. sleep' "$work/hangs.log"
+wait_for "the end of the other part" 10 sh -c "! ip netns exec $C ss -Hltn 'sport = :8080' | grep -q ."
+kill "$pid_hangs"
+reap "$pid_hangs" && check "another signal ends the hook" grep -q 'pre-down.*signal: Terminated' "$work/hangs.log"
+same "a hook that hangs: status" 0 "$status"
+check "... and what follows it is done" grep -q '^so be it' "$work/hangs.log"
+
 # the first process is killed: nobody is an orphan
 up killed
 children=$(parts_of "$pid_killed")
@@ -47,6 +63,14 @@ inside "$C" "$CGOST" -t -L :1 -- -t -L :http >"$work/test.out" 2>&1
 same "-t: one is wrong" "1" "$?"
 inside "$C" timeout 10 "$CGOST" -t -L :1 -- -L socks5://127.0.0.1:1080 >"$work/test.out" 2>&1
 same "-t in one part only serves nobody" "2" "$?"
+inside "$C" "$CGOST" -t -L :http -- -t -L :2 >"$work/test.out" 2>&1
+same "-t: the first is wrong, the second is checked, too" "1 1" "$? $(grep -c 'configuration ok' "$work/test.out")"
+inside "$C" "$CGOST" -O yaml -L tcp://:1/a:1 -- -O yaml -L tcp://:1/a:1 >"$work/test.out" 2>&1
+same "-O: one after another, targets tell the part" "0 go-0@target-0 go-1@target-0" "$? $(sed -n 's/.*name: go-/go-/p' "$work/test.out" | tr '\n' ' ' | sed 's/ $//')"
+inside "$C" timeout 10 "$CGOST" -O yaml -L :1 -- -L socks5://127.0.0.1:1080 >"$work/test.out" 2>&1
+same "-O in one part only serves nobody" "2" "$?"
+inside "$C" timeout 10 "$CGOST" -L socks5://127.0.0.1:1080 -- -nonsense >"$work/test.out" 2>&1
+same "a wrong flag in one part: nobody begins" "2 0" "$? $(grep -c listening "$work/test.out")"
 inside "$C" timeout -k 1 10 env --ignore-signal=CHLD "$CGOST" -t -L :1 -- -t -L :http >"$work/test.out" 2>&1
 same "started by somebody who ignores SIGCHLD: the end is heard" "1" "$?"
 finish
