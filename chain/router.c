@@ -98,6 +98,30 @@ struct target router_told(struct router *r, const struct target *t)
     return both;
 }
 
+/* Equal for equal candidates at each hop, up to the one where the route ends; 0: direct. */
+static uint32_t way_of(struct router *r, const char *network, const struct target *t)
+{
+    struct target both = router_told(r, t);
+    struct hop_ask ask = {.network = network, .target = &both};
+    uint32_t id = 2166136261u;
+    int depth = 0, n_hops = r->chain != NULL ? r->chain->n_hops : 0;
+    for (; depth < n_hops; depth++) {
+        unsigned udp = 0;
+        uint32_t key = 0;
+        struct node *only = NULL;
+        if (hop_survey(r->chain->hops[depth], &ask, true, &udp, &key, &only) != HOP_USED)
+            break;
+        id = (id ^ key) * 16777619u;
+    }
+    return depth == 0 ? 0 : id != 0 ? id : 1;
+}
+
+bool router_same_way(struct router *r, const char *network, const struct target *a,
+                     const struct target *b)
+{
+    return way_of(r, network, a) == way_of(r, network, b);
+}
+
 enum rc router_udp_route(struct router *r, const struct target *t, struct udp_route *ret_route,
                          struct diag *diag)
 {

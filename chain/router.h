@@ -100,6 +100,11 @@ struct udp_route {
 enum rc router_udp_route(struct router *r, const struct target *t, struct udp_route *ret_route,
                          struct diag *diag);
 
+/* Do the rules of all hops and nodes say the same of both, so that they have the same nodes to
+ * choose from? network: "tcp" or "udp". */
+bool router_same_way(struct router *r, const char *network, const struct target *a,
+                     const struct target *b);
+
 /* What the service's hosts say about a name: the count of addresses (port 0), at most cap. */
 int router_hosts(struct router *r, const char *name, struct addr *v, int cap);
 

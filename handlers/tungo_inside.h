@@ -62,14 +62,16 @@ struct tun_conn {
     struct dial *dial;
     struct stream *client, *target;
     struct splice *splice;
-    struct layer *requests; /* of an HTTP client, on its stream (tungohttp.h) */
+    struct layer *requests; /* of an HTTP or DNS client, on its stream (tungohttp.h,
+                               tungoquestions.h) */
     struct stream *kept;    /* the client's, while the splice has it and requests is set */
     struct timer park, linger;
     struct node *node;       /* that has not told yet whether the target is there; else NULL */
     uint64_t answered_bytes; /* when linger looked last */
     bool sniffed;
-    bool named;   /* by DNS; its address is as good */
-    bool by_name; /* its address is a fake one */
+    bool asks_dns; /* requests are questions */
+    bool named;    /* by DNS; its address is as good */
+    bool by_name;  /* its address is a fake one */
     struct deferred deferred;
 };
 

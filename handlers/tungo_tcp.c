@@ -10,7 +10,8 @@
  * the SYN is let in. The same where DNS has told the flow's name. With sniffing the name found is
  * dialled, with the port that was asked for, and rules see the name; without one everything is as
  * for the address. An HTTP connection's later request for another host ends the splice, and that is
- * dialled (tungohttp.h).
+ * dialled (tungohttp.h); the same for a later DNS question that goes another way
+ * (tungoquestions.h).
  */
 #include "chain/node.h"
 #include "core/log.h"
@@ -19,6 +20,7 @@
 #include "handlers/confirm.h"
 #include "handlers/tungo_inside.h"
 #include "handlers/tungohttp.h"
+#include "handlers/tungoquestions.h"
 #include <string.h>
 
 enum {
@@ -48,6 +50,12 @@ static void fail(struct tun_conn *c, enum rc rc, const char *reason)
 
 static void go_on(struct tun_conn *c);
 
+/* A request or a question that goes elsewhere. */
+static bool has_next(const struct tun_conn *c)
+{
+    return c->asks_dns ? tungoquestions_has_next(c->requests) : tungohttp_has_next(c->requests);
+}
+
 static void on_spliced(void *arg, const struct splice_result *res)
 {
     struct tun_conn *c = arg;
@@ -57,7 +65,7 @@ static void on_spliced(void *arg, const struct splice_result *res)
     report_ended(&c->report, res);
     if (c->requests && (res->diag.rc == RC_OK || res->diag.rc == RC_CANCELED)) {
         c->client = c->kept;
-        if (tungohttp_has_next(c->requests)) {
+        if (has_next(c)) {
             go_on(c);
             return;
         }
@@ -79,7 +87,7 @@ static void on_linger(struct timer *timer)
     c->answered_bytes = down;
 }
 
-static void on_other_host(void *arg)
+static void on_other(void *arg)
 {
     struct tun_conn *c = arg;
     uint64_t up;
@@ -91,17 +99,37 @@ static void on_other_host(void *arg)
         splice_stop(c->splice);
 }
 
-/* What was read is given back; an HTTP client's later requests are looked at, too. */
+/* Do the rules send this question where those before it went? */
+static bool goes_the_same_way(void *arg, const struct sniffed *found)
+{
+    struct tun_conn *c = arg;
+    struct target original;
+    struct handler_plan plan;
+
+    target_from_addr(&original, &c->dst);
+    tun_plan(c->h->cfg, found, &original, &plan);
+    return !tun_is_bypassed(c->h, "tcp", &plan.rule) &&
+           router_same_way(c->h->setup.router, "tcp", &c->report.target, &plan.seen);
+}
+
+/* What was read is given back; later requests or questions are looked at, too. */
 static bool give_back(struct tun_conn *c)
 {
-    bool http = c->sniff->found.proto == SNIFF_HTTP;
+    enum sniff_proto proto = c->sniff->found.proto;
     enum rc rc = tungosniff_give_back(c->sniff);
 
     tungosniff_free(c->sniff);
     c->sniff = NULL;
-    if (rc != RC_OK || !http)
+    if (rc != RC_OK || (proto != SNIFF_HTTP && proto != SNIFF_DNS))
         return rc == RC_OK;
-    c->requests = tungohttp_layer(c->h->setup.loop, on_other_host, c);
+    c->asks_dns = proto == SNIFF_DNS;
+    if (c->asks_dns) /* below: it sees what really passes */
+        tungodns_watch(c->h->dns, c->client, &c->report.client, &c->dst);
+    c->requests =
+        c->asks_dns
+            ? tungoquestions_layer(c->h->setup.loop,
+                                   &(struct tungoquestions_cfg){goes_the_same_way, on_other, c})
+            : tungohttp_layer(c->h->setup.loop, on_other, c);
     if (c->requests)
         stream_push(c->client, c->requests);
     return c->requests != NULL;
@@ -347,7 +375,7 @@ static void on_sniffed(void *arg, enum rc rc)
         go_to(c, &c->sniff->found);
 }
 
-/* A request for another host on the same connection. */
+/* A request for another host on the same connection, or a question that goes another way. */
 static void go_on(struct tun_conn *c)
 {
     struct addr client = c->report.client;
@@ -356,7 +384,10 @@ static void go_on(struct tun_conn *c)
     report_init(&c->report, c->h->setup.service, "tungo", "tcp", &client,
                 loop_now_ms(c->h->setup.loop));
     target_from_addr(&c->report.target, &c->dst);
-    tungohttp_next(c->requests, &found);
+    if (c->asks_dns)
+        tungoquestions_next(c->requests, &found);
+    else
+        tungohttp_next(c->requests, &found);
     go_to(c, &found);
 }
 

@@ -39,7 +39,7 @@ bytes() { # ADDRESS PORT [OPTION...] HEX...
 	case $answer in refused* | prohibited*) echo "${answer% *}" ;; sent*) echo "$answer" ;; *) side $answer ;; esac
 }
 dns() { asked dns "$@"; }
-asked() { # dns|tcp ADDRESS PORT QUESTION...: one side per question
+asked() { # dns|tcp|once ADDRESS PORT QUESTION...: one side per question
 	got= && for w in $(inside "$C" timeout 60 python3 "$here/tests/tools/flight.py" "$@" 2>&1 | tail -n 1); do got="$got$(side "$w") "; done
 	echo "${got% }"
 }
@@ -113,6 +113,10 @@ tungo_up tcp 'sniffing=true&sniffing.udp=true&sniffing.timeout=30s&bypass=blocke
 same "DNS over TCP: a name that the bypass has" "direct direct" "$(asked tcp "$TARGET" 53 direct.test/A www.direct.test/AAAA)"
 same "DNS over TCP: another" chain "$(asked tcp "$TARGET" 53 chain.test)"
 same "DNS over TCP: a rule of the service" closed "$(asked tcp "$TARGET" 53 blocked.test)"
+for how in tcp once; do
+	same "DNS over TCP, $how: each question of a connection by its own name" "direct direct chain chain direct chain" "$(asked $how "$TARGET" 53 direct.test/A direct.test/AAAA chain.test other.test www.direct.test chain.test/AAAA)"
+	same "DNS over TCP, $how: a later question that the service refuses" "chain closed" "$(asked $how "$TARGET" 53 chain.test blocked.test | cut -d' ' -f1-2)"
+done
 down "$pid" tcp
 
 tungo_up block 'quic=block'

@@ -4,7 +4,8 @@
     flight.py serve ADDRESS PORT...             answers each datagram with "SENDER BYTES SHA256" (to DNS as a DNS answer)
     flight.py send ADDRESS PORT [--pause S] [--wait S] HEX...
     flight.py dns ADDRESS PORT NAME[/TYPE]...   questions, from one socket, one behind the other without waiting
-    flight.py tcp ADDRESS PORT NAME[/TYPE]...   the same over one TCP connection; it is answered the same way
+    flight.py tcp ADDRESS PORT NAME[/TYPE]...   the same over one TCP connection, each when the one before is answered
+    flight.py once ADDRESS PORT NAME[/TYPE]...  the same, all at once; also cut in the middle of a length
 
 send prints "SENDER MS" when all datagrams were seen from one sender, in order and as they were (MS: until the first
 answer), else what went wrong. dns prints one sender per question.
@@ -44,6 +45,7 @@ def serve_tcp(address):
                 d = f.read(struct.unpack(">H", n)[0])
                 d = d[:2] + bytes([d[2] | 0x80]) + d[3:] + peer[0].encode()
                 s.sendall(struct.pack(">H", len(d)) + d)
+            f.close() # both: else the client hears no end
             s.close()
 
 
@@ -96,13 +98,24 @@ def question(i, q):
     return struct.pack(">6H", i, 0x100, 1, 0, 0, 0) + labels + struct.pack(">2H", 28 if kind == "AAAA" else 1, 1)
 
 
-def tcp(address, port, *questions):
+def once(address, port, *questions):
+    tcp(address, port, *questions, at_once=True)
+
+
+def tcp(address, port, *questions, at_once=False):
     s = socket.create_connection((address, int(port)), timeout=20)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     f, out = s.makefile("rb"), []
+    messages = [question(i, q) for i, q in enumerate(questions)]
     try:
-        for i, q in enumerate(questions):
-            m = question(i, q)
-            s.sendall(struct.pack(">H", len(m)) + m)
+        if at_once:
+            whole = b"".join(struct.pack(">H", len(m)) + m for m in messages)
+            cut = 2 + len(messages[0]) + 1
+            s.sendall(whole[:cut])
+            s.sendall(whole[cut:])
+        for m in messages:
+            if not at_once:
+                s.sendall(struct.pack(">H", len(m)) + m)
             n = f.read(2)
             out.append(f.read(struct.unpack(">H", n)[0])[len(m) :].decode() if n else "closed")
     except OSError as e:
@@ -130,4 +143,4 @@ def dns(address, port, *questions):
     print(" ".join(seen.get(i, "none") for i in sent))
 
 
-{"serve": serve, "send": send, "dns": dns, "tcp": tcp}[sys.argv[1]](*sys.argv[2:])
+{"serve": serve, "send": send, "dns": dns, "tcp": tcp, "once": once}[sys.argv[1]](*sys.argv[2:])
