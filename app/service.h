@@ -1,10 +1,13 @@
 /* app/service.h - one service: a listener, a handler, their router, and the hooks around them.
  * gost-config.md section 8.
  *
- * Life: service_new -> service_open (takes what needs privilege, runs preUp) -> service_start
- * (postUp, then accepts)
- *       -> service_stop (preDown, ends all clients, postDown) -> service_free.
- * The parent role opens and stops, the worker role serves (app/parent.h).
+ *   service_new
+ *     -> service_open   takes what needs privilege (address, device), runs preUp
+ *     -> service_start  postUp, then accepts
+ *     -> service_stop   preDown, ends all clients, gives back what open took, postDown
+ *     -> service_free
+ *
+ * Owner: the world. The parent role opens and stops, the worker role serves (app/parent.h).
  */
 #ifndef APP_SERVICE_H
 #define APP_SERVICE_H
@@ -28,9 +31,9 @@ struct service;
 /* All of it is taken, also on failure, but for what is said to be borrowed. */
 struct service_parts {
     char *name, *addr;
-    const struct conf_service_options
-        *options;              /* borrowed: the configuration lives as long as the world */
-    const struct place *place; /* borrowed alike: of the service, for messages; NULL: unknown */
+    /* Both borrowed: the configuration lives as long as the world. */
+    const struct conf_service_options *options;
+    const struct place *place; /* for messages; NULL: unknown */
     uint32_t mark;
     const struct listener_type *listener;
     void *listener_cfg;
@@ -48,12 +51,12 @@ void service_parts_done(struct service_parts *p);
 /* What the handler's option dns.fake was set to; NULL: it has none. */
 const struct netlist *service_fake(const struct service_parts *p);
 
-struct service *service_new(struct loop *loop,
-                            struct service_parts *parts); /* NULL: no memory; parts are gone */
+/* NULL: no memory; parts are gone. */
+struct service *service_new(struct loop *loop, struct service_parts *parts);
 const char *service_name(const struct service *s);
 const struct service_parts *service_parts_of(const struct service *s);
-/* Would its handler begin? Opens nothing; of one that needs a device only the fake pool is tried.
- */
+/* Would its handler begin? Opens nothing; with a handler that needs a device only the fake pool is
+ * tried. */
 enum rc service_check(struct service *s, struct diag *diag);
 enum rc service_open(struct service *s, struct diag *diag);
 /* Accepts once its postUp hooks are through. A failure to start is logged and the service stays

@@ -24,8 +24,8 @@ struct spans {
     size_t n, room;
 };
 
-bool spans_add(struct spans *s, struct key first, struct key last,
-               uint32_t rule); /* false: no memory. A falling range is an empty one */
+/* false: no memory. A falling range is an empty one. */
+bool spans_add(struct spans *s, struct key first, struct key last, uint32_t rule);
 void spans_finish(struct spans *s);
 const struct span *spans_find(const struct spans *s, struct key x); /* NULL: in none */
 void spans_done(struct spans *s);

@@ -30,8 +30,7 @@ struct route {
 
 /* ask->udp counts for the last hop in use. RC_OK; RC_UNSUPPORTED: a hop can't carry UDP;
  * RC_INVALID: a hop without nodes; RC_REFUSED: one whose nodes have all failed lately (hop.h). diag
- * names the hop. The chain is never left because nodes are
- * marked failed. */
+ * names the hop. The chain is never left because nodes are marked failed. */
 enum rc chain_route(struct chain *c, const struct hop_ask *ask, struct route *ret_route,
                     struct diag *diag);
 

@@ -122,8 +122,8 @@ const struct target *dial_first_target(const struct dial *d);
 void dial_told(struct dial *d, enum rc rc, const struct addr *v, int n, bool last);
 void dial_connect_first(struct dial *d);
 resolve_fn dial_resolved; /* of d->resolve */
-/* An address for a name that the last node's connector can't carry; n == 0: rc and d->diag say why.
- */
+/* An address for a name that the last node's connector can't carry. n == 0: rc and d->diag say
+ * why. */
 void dial_named(struct dial *d, enum rc rc, const struct addr *v, int n);
 /* The stream is there, with the first server's connection or more in it: open it and go on. */
 void dial_open_stream(struct dial *d);

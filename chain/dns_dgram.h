@@ -13,7 +13,7 @@
 
 struct stream;
 
-/* Takes s, which is open. NULL: no memory (s is closed). server is copied: what answers come from.
+/* Takes s, which is open. server is copied: what answers come from. NULL: no memory (s is closed).
  */
 struct dgram *dns_dgram(struct stream *s, const struct target *server);
 

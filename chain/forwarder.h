@@ -1,5 +1,7 @@
 /* chain/forwarder.h - the targets of a forwarding service (tcp, udp, forward, relay in forward
- * mode) with their selector. gost-config.md 3.5, 7.3.
+ * mode, dns) with their selector. gost-config.md 3.5, 7.3.
+ *
+ * Owner: the service; its handler picks. Targets are added before the first pick.
  */
 #ifndef CHAIN_FORWARDER_H
 #define CHAIN_FORWARDER_H
@@ -12,9 +14,10 @@ struct loop;
 
 enum { FORWARDER_TARGETS_MAX = 256 };
 
+/* NULL: no memory. */
 struct forwarder *forwarder_new(struct loop *loop, const struct selector_cfg *cfg);
-void forwarder_free(struct forwarder *f);
-/* RC_LIMIT: there are FORWARDER_TARGETS_MAX. */
+void forwarder_free(struct forwarder *f); /* NULL is fine */
+/* Copies both. RC_NOMEM; RC_LIMIT: there are FORWARDER_TARGETS_MAX. */
 enum rc forwarder_add(struct forwarder *f, const char *name, const struct target *t);
 /* The targets in their order, as forwarder_pick() numbers them; false: there are no more. */
 bool forwarder_target(const struct forwarder *f, int i, struct target *ret_t);

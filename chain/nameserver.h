@@ -20,10 +20,11 @@ enum nameserver_scheme { NAMESERVER_UDP, NAMESERVER_TCP, NAMESERVER_TLS, NAMESER
 enum { NAMESERVERS_MAX = 64, NAMESERVER_TIMEOUT_MS = 5000 };
 
 struct nameserver_cfg {
-    const char *addr; /* "[scheme://]host[:port][/path]"; an unknown scheme is udp; ours:
-                         "tls://host?hostname=name" */
-    const char
-        *hostname;      /* of its certificate; NULL or "": tls is not verified, https by its host */
+    /* "[scheme://]host[:port][/path]"; an unknown scheme is udp; ours: "tls://host?hostname=name"
+     */
+    const char *addr;
+    /* Of its certificate; NULL or "": tls is not verified, https by its host. */
+    const char *hostname;
     int64_t ttl_ms;     /* 0: as the answers say; < 0: nothing is kept */
     int64_t timeout_ms; /* of one question; <= 0: 5,000 */
     bool prefer_ipv6, v4_only, v6_only;

@@ -66,7 +66,7 @@ struct node {
     uint64_t no_udp_ms;    /* when it last refused to carry datagrams at all; 0: never */
     uint32_t handshake_ms; /* of the last dial that opened: connect to open; 0: not known */
     bool
-        eager; /* its relay server once confirmed a target before any payload (set by who saw it) */
+        eager; /* its relay server once confirmed a target before any payload: who saw it sets it */
 };
 
 /* NULL: the reason is in diag (bad options, bad certificate files, no memory). Refcount 1. */
@@ -84,6 +84,7 @@ void node_refused_udp(struct node *n); /* it is no candidate for datagrams for a
 struct resolver *node_resolver(struct node *n);
 /* The same when hosts or nameservers were given, else NULL. */
 struct resolver *node_own_resolver(struct node *n);
+/* What its name has just resolved to. */
 void node_remember(struct node *n, const struct addr *v, int count);
 bool node_has_addr(const struct node *n, const struct addr *a); /* with port */
 

@@ -108,8 +108,7 @@ bool router_same_way(struct router *r, const char *network, const struct target 
 /* What the service's hosts say about a name: the count of addresses (port 0), at most cap. */
 int router_hosts(struct router *r, const char *name, struct addr *v, int cap);
 
-/* The nameservers that resolve its targets (borrowed; NULL: none), and how its own sockets leave.
- */
+/* The nameservers that resolve its targets (borrowed; NULL: none); how its own sockets leave. */
 struct nameservers *router_nameservers(const struct router *r);
 const struct sockopts *router_sockopts(const struct router *r);
 

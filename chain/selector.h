@@ -1,5 +1,7 @@
 /* chain/selector.h - picks one of several candidates: round robin, random by weight, first, hash;
  * and remembers failures. gost-config.md 7.3.
+ *
+ * Values, embedded in a hop or a forwarder; times are the caller's. No I/O, no allocation.
  */
 #ifndef CHAIN_SELECTOR_H
 #define CHAIN_SELECTOR_H
@@ -16,14 +18,16 @@ struct selector_cfg {
 };
 struct selector {
     struct selector_cfg cfg;
-    uint32_t turn;
+    uint32_t turn; /* of round robin */
 };
-/* One candidate's memory of failures. */
+/* One candidate's memory of failures. It is marked failed from max_fails of them on, for
+ * fail_timeout_ms after the last one. */
 struct marker {
-    int64_t fails, max_fails, fail_timeout_ms; /* max_fails, fail_timeout_ms <= 0: the selector's */
-    uint64_t failed_ms;
-    int weight; /* <= 0: 1 */
-    bool backup;
+    int64_t fails;                      /* one after another */
+    int64_t max_fails, fail_timeout_ms; /* <= 0: the selector's */
+    uint64_t failed_ms;                 /* the last one */
+    int weight;                         /* of a random choice; <= 0: 1 */
+    bool backup;                        /* only while all others are marked */
 };
 
 void selector_init(struct selector *s, const struct selector_cfg *cfg);

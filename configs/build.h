@@ -1,4 +1,7 @@
 /* configs/build.h - shared by the files that make a model from a typed tree; private to configs/.
+ *
+ * Owner: config_load(), on its stack. What they make lives in the configuration's tree. What is
+ * wrong goes to the problems, with its place; without memory rc says so and results are empty.
  */
 #ifndef CONFIGS_BUILD_H
 #define CONFIGS_BUILD_H
@@ -15,11 +18,12 @@ struct maker {
     enum rc rc; /* RC_NOMEM once memory ran out */
 };
 
-void *make_array(struct maker *m, const struct value *list,
-                 size_t bytes); /* one more than its items */
-int64_t make_num(const struct value *map, const char *key);
+/* Zeroed, with one element of `bytes` more than list has items. */
+void *make_array(struct maker *m, const struct value *list, size_t bytes);
+int64_t make_num(const struct value *map, const char *key);     /* 0: absent */
 int64_t make_int(int64_t n);                                    /* what an int holds of it */
 uint32_t make_mark(struct maker *m, const struct value *owner); /* of its sockopts; 0: none */
+/* The text under the key `one` and the items under `many`. */
 struct conf_names make_names(struct maker *m, const struct value *map, const char *one,
                              const char *many);
 struct conf_selector make_selector(const struct value *map);

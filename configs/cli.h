@@ -49,8 +49,7 @@ struct cli_command {
     int (*run)(int argc, char **argv); /* for the program; argv[0] is the name */
 };
 
-/* Returns the exit code that ends the program now: -1: none, go on (CLI_RUN, CLI_TEST, CLI_PRINT).
- */
+/* Returns the exit code that ends the program now, or -1: go on (CLI_RUN, CLI_TEST, CLI_PRINT). */
 int cli_parse(struct cli *c, int argc, char *const *argv);
 /* `cgost NAME ...`: the same flags and those of `own`, in any order with the words, which come in
  * c->operands. argv[0]: the name. */

@@ -29,7 +29,7 @@ struct conf_selector {
     int64_t fail_timeout_ms; /* <= 0: the default */
 };
 
-/* A bypass or an admission: patterns as written, also empty ones (app/rules.h makes sense of them).
+/* A bypass or an admission: patterns as written, also empty ones; app/rules.h makes sense of them.
  */
 struct conf_rules {
     const char *name, *network, *file;

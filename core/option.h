@@ -1,9 +1,9 @@
-/* core/option.h - the options of a plug-in as one table. The URL query, YAML and JSON, the checker,
- * `-O`, the manual and the reference docs all read it; no plug-in parses text itself.
+/* core/option.h - the options of a plug-in as one table. The URL query, YAML and JSON, the checker
+ * and docs/OPTIONS.md all read it; no plug-in parses text itself.
  *
  * A table is `static const struct option x_options[]`, ended by OPTION_END. `offset` is the place
- * of the value in the plug-in's own struct, which starts zeroed; configs/ fills in the defaults and
- * then what the user wrote. Keys are compared without regard to case. Types of the destination:
+ * of the value in the plug-in's own struct, which starts zeroed; configs/check.h fills in the
+ * defaults and then what the user wrote. Keys are compared without regard to case.
  */
 #ifndef CORE_OPTION_H
 #define CORE_OPTION_H
@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What is written, and the type of the field that takes it. */
 enum option_type {
     OPTION_STRING,   /* char *          heap, owned by the struct; NULL when absent and without
                         default */

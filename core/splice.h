@@ -1,11 +1,15 @@
 /* core/splice.h - move bytes both ways between two open streams until both directions ended.
  *
  * Owner: whoever called splice_start(). It gets exactly one done() call, from the loop, after which
- * both streams are gone (but for cfg->keep_a). Ends:  both directions at EOF; an error on either
- * side (the other side is reset, once what the failed one said before has been moved); idle_ms
- * without a byte; splice_stop(). Takes: both streams, also when splice_start() fails. Costs:
- * nothing in a direction whose source peeks or whose sink reserves; else one buffer, held only
- * while bytes wait.
+ * both streams are gone (but for cfg->keep_a).
+ *
+ * Takes: both streams, also when splice_start() fails.
+ *
+ * Ends: both directions at EOF; an error on either side (the other side is reset, once what the
+ * failed one said before has been moved); idle_ms without a byte; splice_stop().
+ *
+ * Costs: nothing in a direction whose source peeks or whose sink reserves; else one buffer, held
+ * only while bytes wait.
  */
 #ifndef CORE_SPLICE_H
 #define CORE_SPLICE_H
@@ -18,20 +22,20 @@ struct stream;
 struct splice;
 
 struct splice_cfg {
-    uint32_t idle_ms;       /* 0: never */
-    uint32_t half_open_ms;  /* idle time the second direction may have after the first ended; 0: as
-                               idle_ms */
-    uint32_t last_words_ms; /* the same for what a failed side said, until the other has taken it;
-                               0: 30 s */
-    bool keep_a;            /* done() with RC_OK or RC_CANCELED leaves a open to the owner */
+    uint32_t idle_ms; /* 0: never */
+    /* Silence that the second direction may keep after the first ended; 0: as idle_ms. */
+    uint32_t half_open_ms;
+    /* The same for what a failed side said, until the other has taken it; 0: 30 s. */
+    uint32_t last_words_ms;
+    bool keep_a; /* done() with RC_OK or RC_CANCELED leaves a open to the owner */
 };
 
 struct splice_result {
     uint64_t up_bytes, down_bytes; /* a to b, b to a */
     uint64_t duration_ms;
-    struct diag diag; /* rc RC_OK: both ended by EOF; RC_TIMEOUT, RC_CANCELED, or the failing side's
-                         reason */
-    char side;        /* 'a' or 'b': where it failed; 0 */
+    /* RC_OK: both ended by EOF; RC_TIMEOUT, RC_CANCELED, or the failing side's reason. */
+    struct diag diag;
+    char side; /* 'a' or 'b': where it failed; 0: neither */
 };
 typedef void splice_done_fn(void *arg, const struct splice_result *res);
 

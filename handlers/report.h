@@ -32,7 +32,7 @@ void report_init(struct report *r, const char *service, const char *handler, con
 void report_connected(struct report *r);
 /* "the chain can't carry UDP: DNS goes over TCP": at warn, once per told. */
 void report_dns_over_tcp(const struct report *r, bool *told);
-/* "client >-< target", bytes, duration, route and, when it was no clean end, the reason: at info.
+/* "client >-< target", bytes, duration, route and the reason of an end that was not clean: at info.
  */
 void report_ended(struct report *r, const struct splice_result *res);
 /* The end of what ends because its service does: of a flow the same line with that reason, else

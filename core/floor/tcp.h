@@ -9,7 +9,8 @@
 #include "core/os.h"
 #include "core/stream.h"
 
-/* A floor that connects to peer when opened. so may be NULL. NULL result: reason in diag. */
+/* A floor that connects to peer when opened; for tools and tests, since dials go by
+ * chain/eyeballs.h. so may be NULL. NULL result: reason in diag. */
 struct layer *tcp_connect_layer(struct loop *loop, const struct addr *peer,
                                 const struct sockopts *so, struct diag *diag);
 

@@ -37,7 +37,7 @@ void tls_sessions_put(struct tls_sessions *ss, const char *key, const mbedtls_ss
 bool tls_sessions_take(struct tls_sessions *ss, const char *key, uint64_t now_ms,
                        mbedtls_ssl_session *session);
 
-/* Tickets in hand for key; for tests and `show`. */
+/* Tickets in hand for key; for tests. */
 unsigned tls_sessions_count(const struct tls_sessions *ss, const char *key);
 
 #endif

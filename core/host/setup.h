@@ -37,7 +37,7 @@ struct setup {
     struct netlink nl;
     struct journal own; /* addresses, routes, DNS of this device */
     struct journal
-        around; /* what has to outlive it: routes of the guard, those that ours replaced */
+        around; /* what has to outlive it: the guard's routes, those that ours replaced */
 };
 
 typedef void setup_warn_fn(void *arg, const char *text);

@@ -75,8 +75,8 @@ enum rc ws_codec_feed(struct ws_codec *c, uint8_t *buf, size_t n, void *dst, siz
 const char *ws_codec_why(enum rc rc); /* in words */
 /* Lets LWS write what it wants to: a pong, a Close; at most one of them, 131 bytes. */
 void ws_codec_service(struct ws_codec *c);
-/* One binary message. payload has WS_PRE_BYTES before it and may be changed. *ret_frame lies there.
- */
+/* One binary message. payload has WS_PRE_BYTES before it and may be changed; *ret_frame lies
+ * there. */
 enum rc ws_codec_frame(struct ws_codec *c, uint8_t *payload, size_t n, const uint8_t **ret_frame,
                        size_t *ret_n);
 enum rc ws_codec_ping(struct ws_codec *c); /* into `out` */
