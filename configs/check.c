@@ -21,11 +21,11 @@ static void tell_status(struct convert *c)
         return;
     if (c->o->flags & OPTION_UNSAFE) {
         problems_add(c->problems, PROBLEM_REFUSE, &c->v->place,
-                     "%s is not supported yet, and ignoring it would be unsafe", key);
+                     "%s is not served yet, and ignoring it would be unsafe", key);
         c->rc = RC_INVALID;
     } else if (c->o->flags & OPTION_LATER) {
         problems_add(c->problems, PROBLEM_WARNING, &c->v->place,
-                     "%s is not supported yet and is ignored", key);
+                     "%s is not served yet and is ignored", key);
     }
 }
 
@@ -155,10 +155,9 @@ static void tell_unknown(const struct value *item, struct nearest *n, const char
     if (is_taken && item->kind == VALUE_STRING && !*item->text)
         problems_add(p, severity, &item->place, "it has no value");
     else if (plain && !has_hint && is_gosts(item->key))
-        problems_add(p, severity, &item->place, "GOST has it, cgost does not serve it here yet");
+        problems_add(p, severity, &item->place, "GOST has it; it is not served here yet");
     else if (!has_hint && is_gosts(item->key))
-        problems_add(p, severity, &item->place, "%s is not supported in %s yet", item->key_text,
-                     what);
+        problems_add(p, severity, &item->place, "%s in %s is not served yet", item->key_text, what);
     else if (plain)
         problems_add(p, severity, &item->place, "unknown parameter%s", is_taken ? "" : hint);
     else

@@ -39,13 +39,13 @@ static const struct {
     {"F", FLAG_NODE, true, "url", "next hop of the chain; may be repeated"},
     {"L", FLAG_SERVICE, true, "url", "service; may be repeated"},
     {"O", FLAG_PRINT, false, "format", "print the merged configuration as yaml or json, and end"},
-    {"R", FLAG_RELOAD, false, "duration", "reload periodically (not supported yet)"},
+    {"R", FLAG_RELOAD, false, "duration", "reload periodically (not served yet)"},
     {"V", FLAG_VERSION, false, NULL, "print the version, and end"},
-    {"api", FLAG_API, false, "address", "web API (not supported yet)"},
+    {"api", FLAG_API, false, "address", "web API (not served yet)"},
     {"h", FLAG_HELP, false, NULL, NULL},
     {"help", FLAG_HELP, false, NULL, NULL},
     {"lenient", FLAG_LENIENT, true, NULL, "an unknown key is a warning, not an error"},
-    {"metrics", FLAG_METRICS, false, "address", "metrics (not supported yet)"},
+    {"metrics", FLAG_METRICS, false, "address", "metrics (not served yet)"},
     {"t", FLAG_TEST, false, NULL, "check the configuration, and end"},
 };
 enum { N_FLAGS = sizeof flags / sizeof *flags };
@@ -192,7 +192,7 @@ static int not_served(struct state *s)
     if (s->c->action == CLI_PRINT)
         return -1;
     if (a->api || a->metrics || s->reload)
-        return fail(s->c, false, "%s is not supported yet",
+        return fail(s->c, false, "%s: not served yet",
                     a->api       ? "-api"
                     : a->metrics ? "-metrics"
                                  : "-R");

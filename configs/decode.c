@@ -307,11 +307,11 @@ static void tell_status(struct decoder *d, const struct value *v, const struct f
 {
     if (f->flags & FIELD_UNSAFE)
         problems_add(d->problems, PROBLEM_REFUSE, &v->place,
-                     "%s in %s is not supported yet, and ignoring it would be unsafe", f->name,
+                     "%s in %s is not served yet, and ignoring it would be unsafe", f->name,
                      s->what);
     else if (f->flags & FIELD_LATER)
         problems_add(d->problems, PROBLEM_WARNING, &v->place,
-                     "%s in %s is not supported yet and is ignored", f->name, s->what);
+                     "%s in %s is not served yet and is ignored", f->name, s->what);
     else if (f->flags & FIELD_NOOP)
         problems_add(d->problems, PROBLEM_WARNING, &v->place, "%s in %s has no effect", f->name,
                      s->what);

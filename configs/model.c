@@ -196,7 +196,7 @@ void make_check_lookup(struct maker *m, const struct value *owner)
                          "%s \"%s\" does not exist and is ignored", kinds[i].key, v->text);
         else if (!(m->names->features & kinds[i].feature))
             problems_add(m->problems, PROBLEM_WARNING, &v->place,
-                         "%s is not supported yet and is ignored", kinds[i].key);
+                         "%s is not served yet and is ignored", kinds[i].key);
     }
 }
 

@@ -60,7 +60,7 @@ static void make_server(struct maker *m, const struct value *v, struct conf_name
         to->subnet.net.ip[3] = 0;
     if (make_num(v, "async"))
         problems_add(m->problems, PROBLEM_WARNING, &v->place,
-                     "async is not supported yet: an answer past its time is asked for again");
+                     "async is not served yet: an answer past its time is asked for again");
 }
 
 void make_resolvers(struct maker *m, const struct value *root)

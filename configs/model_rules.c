@@ -87,7 +87,7 @@ static struct conf_names make_references(struct maker *m, const struct value *ow
         at = value_get(owner, many);
     if (names.n > 0 && !(m->names->features & feature))
         problems_add(m->problems, PROBLEM_REFUSE, &at->place,
-                     "%s is not supported here, and ignoring it would be unsafe", one);
+                     "%s is not served here, and ignoring it would be unsafe", one);
     for (size_t i = 0; i < names.n; i++) {
         if (!make_find(m->cfg->root, many, names.v[i]))
             problems_add(m->problems, PROBLEM_ERROR, &at->place, "%s \"%s\" does not exist: %s",

@@ -158,6 +158,6 @@ enum rc source_read(struct tree *t, struct problems *p, const char *text, struct
     if (trimmed[0] == '{') /* its text may hold passwords: it is not told */
         return fatal(p, "-C {...}", "it does not end with }", NULL);
     if (is_web_url(trimmed))
-        return fatal(p, "-C", "a configuration from the web is not supported yet", NULL);
+        return fatal(p, "-C", "a configuration from the web is not served yet", NULL);
     return read_file(t, p, trimmed, ret_v);
 }

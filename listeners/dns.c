@@ -81,7 +81,7 @@ static enum rc dns_open(struct listener *l, const struct listener_setup *setup, 
 {
     const struct listener_type *type = type_of(l->cfg);
     if (type == NULL)
-        return diag_set(diag, RC_UNSUPPORTED, "mode https is not supported yet");
+        return diag_set(diag, RC_UNSUPPORTED, "mode https is not served yet");
     struct listener *inner = calloc(1, sizeof(*inner));
     if (inner == NULL)
         return diag_set(diag, RC_NOMEM, "no memory");

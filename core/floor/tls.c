@@ -39,7 +39,7 @@ static enum rc tls_recv(struct layer *l, void *buf, size_t cap, size_t *ret_n)
     if (t->ended != RC_OK)
         return t->ended;
     if (!tls_begin(t))
-        return t->ended = layer_fail(l, RC_NOMEM, "out of memory");
+        return t->ended = layer_fail(l, RC_NOMEM, "no memory");
     if (t->choked && tls_flush(t) != RC_OK && t->broken == RC_OK) {
         tls_settle(t);
         return RC_AGAIN;
@@ -122,7 +122,7 @@ static size_t take(struct tls *t, const uint8_t *piece, size_t n, size_t record)
     if (waits == 0 && n >= record)
         return seal(t, piece, record);
     if (!tls_bytes_room(&t->plain, TLS_SIZE_RECORD, record - waits)) {
-        t->broken = layer_fail(&t->layer, RC_NOMEM, "out of memory");
+        t->broken = layer_fail(&t->layer, RC_NOMEM, "no memory");
         return 0;
     }
     if (n > record - waits)
@@ -145,7 +145,7 @@ static enum rc tls_send(struct layer *l, const struct iovec *v, int nv, size_t *
     if (t->shut)
         return layer_fail(l, RC_INVALID, "bytes after the end of writing");
     if (!tls_begin(t))
-        return t->broken = layer_fail(l, RC_NOMEM, "out of memory");
+        return t->broken = layer_fail(l, RC_NOMEM, "no memory");
     payload = mbedtls_ssl_get_max_out_record_payload(&t->ssl);
     record = payload > 0 && payload <= 16384 ? (size_t)payload : 4096;
     for (int i = 0; i < nv; i++) {

@@ -139,7 +139,7 @@ static enum rc set_alpn(struct tls_ctx *c, const struct tls_cfg *cfg, struct dia
         return RC_OK;
     c->alpn_list = calloc(cfg->alpn.n + 1, sizeof(*c->alpn_list));
     if (!c->alpn_list || list_copy(&c->alpn, &cfg->alpn) != RC_OK)
-        return diag_set(diag, RC_NOMEM, "out of memory");
+        return diag_set(diag, RC_NOMEM, "no memory");
     for (size_t i = 0; i < c->alpn.n; i++)
         c->alpn_list[i] = c->alpn.v[i];
     if (mbedtls_ssl_conf_alpn_protocols(&c->conf, c->alpn_list))
@@ -156,7 +156,7 @@ static enum rc set_cert(struct tls_ctx *c, const char *cert, const char *key, st
                         cert ? "keyFile" : "certFile");
     rc = tls_cert_load(&c->cert, cert, key, diag);
     if (rc == RC_OK && mbedtls_ssl_conf_own_cert(&c->conf, &c->cert.chain, &c->cert.key))
-        rc = diag_set(diag, RC_NOMEM, "out of memory");
+        rc = diag_set(diag, RC_NOMEM, "no memory");
     return rc;
 }
 
@@ -245,7 +245,7 @@ static enum rc ctx_new(const struct tls_cfg *cfg, bool server, struct tls_ctx **
         return rc;
     c = calloc(1, sizeof(*c));
     if (!c)
-        return diag_set(diag, RC_NOMEM, "out of memory");
+        return diag_set(diag, RC_NOMEM, "no memory");
     c->refs = 1;
     c->server = server;
     mbedtls_ssl_config_init(&c->conf);
@@ -255,7 +255,7 @@ static enum rc ctx_new(const struct tls_cfg *cfg, bool server, struct tls_ctx **
     if (mbedtls_ssl_config_defaults(&c->conf,
                                     server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT,
                                     MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT)) {
-        rc = diag_set(diag, RC_NOMEM, "out of memory");
+        rc = diag_set(diag, RC_NOMEM, "no memory");
         goto fail;
     }
     mbedtls_ssl_conf_rng(&c->conf, tls_rng, NULL);
@@ -319,7 +319,7 @@ enum rc tls_client_new(const struct tls_cfg *cfg, struct tls_ctx **ret_ctx, stru
     if (rc == RC_OK && text(cfg->server_name)) {
         c->server_name = strdup(cfg->server_name);
         if (!c->server_name)
-            rc = diag_set(diag, RC_NOMEM, "out of memory");
+            rc = diag_set(diag, RC_NOMEM, "no memory");
         else if (strlen(c->server_name) > TLS_NAME_MAX)
             rc = diag_set(diag, RC_INVALID, "serverName is longer than %d", TLS_NAME_MAX);
     }
@@ -343,7 +343,7 @@ static enum rc set_server(struct tls_ctx *c, const struct tls_cfg *cfg, struct d
     } else {
         rc = tls_cert_default(&c->cert, &subject, c->note, sizeof(c->note), diag);
         if (rc == RC_OK && mbedtls_ssl_conf_own_cert(&c->conf, &c->cert.chain, &c->cert.key))
-            rc = diag_set(diag, RC_NOMEM, "out of memory");
+            rc = diag_set(diag, RC_NOMEM, "no memory");
     }
     mbedtls_ssl_conf_authmode(&c->conf, MBEDTLS_SSL_VERIFY_NONE);
     if (rc == RC_OK && text(cfg->ca_file)) {
@@ -354,12 +354,12 @@ static enum rc set_server(struct tls_ctx *c, const struct tls_cfg *cfg, struct d
     }
     if (rc == RC_OK && cfg->reject_unknown_sni) {
         if (list_copy(&c->sni_names, &cfg->server_names) != RC_OK)
-            return diag_set(diag, RC_NOMEM, "out of memory");
+            return diag_set(diag, RC_NOMEM, "no memory");
         mbedtls_ssl_conf_cert_cb(&c->conf, check_sni);
     }
     if (rc == RC_OK && mbedtls_ssl_ticket_setup(&c->tickets, tls_rng, NULL,
                                                 MBEDTLS_CIPHER_AES_256_GCM, TICKET_LIFETIME_S))
-        return diag_set(diag, RC_NOMEM, "out of memory");
+        return diag_set(diag, RC_NOMEM, "no memory");
     mbedtls_ssl_conf_session_tickets_cb(&c->conf, mbedtls_ssl_ticket_write,
                                         mbedtls_ssl_ticket_parse, &c->tickets);
     return rc;

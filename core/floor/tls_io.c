@@ -39,7 +39,7 @@ enum rc tls_fail_code(struct tls *t, int code)
         else
             layer_fail(&t->layer, rc, "peer sent alert %d", alert);
     } else if (code == MBEDTLS_ERR_SSL_ALLOC_FAILED || code == MBEDTLS_ERR_X509_ALLOC_FAILED) {
-        rc = layer_fail(&t->layer, RC_NOMEM, "out of memory");
+        rc = layer_fail(&t->layer, RC_NOMEM, "no memory");
     } else {
         if (code == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED || code == MBEDTLS_ERR_X509_FATAL_ERROR ||
             code == MBEDTLS_ERR_SSL_BAD_CERTIFICATE ||

@@ -157,7 +157,7 @@ static enum rc await_first_byte(struct tls *t)
     enum rc rc;
 
     if (!tls_bytes_room(&t->raw, TLS_SIZE_READ, TLS_WIRE_MAX))
-        return layer_fail(&t->layer, RC_NOMEM, "out of memory");
+        return layer_fail(&t->layer, RC_NOMEM, "no memory");
     rc = layer_recv(t->layer.below, t->raw.p, TLS_WIRE_MAX, &n);
     if (rc == RC_OK)
         t->raw.w = n;

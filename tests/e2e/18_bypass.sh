@@ -348,7 +348,7 @@ bad_rules 'bypass: b' "bypasses: [{name: b, network: tcp6, matchers: [a.test]}]"
 told "-t, network" 1 'bad.yml:2:[0-9]+: error: bypass b: network "tcp6"' -t -C "$work/bad.yml"
 for source in 'redis: {addr: x}' 'http: {url: x}' 'plugin: {addr: x}'; do
 	bad_rules 'bypass: b' "bypasses: [{name: b, $source}]"
-	told "$source" 1 "bad.yml:2:[0-9]+: ${source%%:*} in bypass is not supported yet" -C "$work/bad.yml"
+	told "$source" 1 "bad.yml:2:[0-9]+: ${source%%:*} in bypass is not served yet" -C "$work/bad.yml"
 done
 bad_rules 'bypass: b' "bypasses: [{name: b, matchers: [\"$(head -c 600 /dev/zero | tr '\0' a)*\"]}]"
 told "a glob too long" 1 'bad.yml:2:[0-9]+: bypass b: pattern .*too long' -C "$work/bad.yml"

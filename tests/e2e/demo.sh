@@ -66,6 +66,6 @@ awk -v n="$bytes" -v ms="$((($(date +%s%N) - t) / 1000000))" -v c="$(($(cpu_ms "
 	'BEGIN { printf "    %.2f Gbit/s; CPU seconds per GB: client %.2f, server %.2f\n", n * 8 / ms / 1e6, c / 1000 / (n / 1e9), s / 1000 / (n / 1e9) }'
 
 note "Clean up"
-stop_pid "$pid_client" && same "client ended by SIGTERM with status" 0 "$status"
-stop_pid "$pid_server" && same "server ended by SIGTERM with status" 0 "$status"
+stop_pid "$pid_client" && same "client ended by SIGTERM, status 0" 0 "$status"
+stop_pid "$pid_server" && same "server ended by SIGTERM, status 0" 0 "$status"
 if ip -n "$C" link show tungo >/dev/null 2>&1; then bad "the device stayed"; else ok "the device is gone"; fi

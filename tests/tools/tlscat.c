@@ -54,7 +54,7 @@ static void append(struct peer *p, const char *data, size_t n)
     char *more = realloc(p->data, p->n + n);
 
     if (!more)
-        end("out of memory");
+        end("no memory");
     memcpy(more + p->n, data, n);
     p->data = more;
     p->n += n;

@@ -167,14 +167,14 @@ START_TEST(test_options_refuse_bad_values_with_their_place)
         {"{list: {a: b}}", "list: expected a text"},
         {"{map: 'Authorization: Bearer secret'}", "map: expected a map"},
         {"{Txet: x}", "unknown key \"Txet\" in handler socks5; did you mean \"text\"?"},
-        {"{unsafe: true}", "unsafe is not supported yet, and ignoring it would be unsafe"},
+        {"{unsafe: true}", "unsafe is not served yet, and ignoring it would be unsafe"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ck_assert_int_eq(fill(cases[i].metadata, &o), RC_INVALID);
         assert_problem(PROBLEM_REFUSE, "gost.yml:6:16", cases[i].text);
     }
     ck_assert_int_eq(fill("{later: true, quiet: x}", &o), RC_OK);
-    assert_problem(PROBLEM_WARNING, "gost.yml:6:16", "later is not supported yet and is ignored");
+    assert_problem(PROBLEM_WARNING, "gost.yml:6:16", "later is not served yet and is ignored");
     options_done(table, &o);
 }
 END_TEST
