@@ -1,7 +1,7 @@
 /* core/log.c - one record, one line, one write. See log.h. */
 #include "core/log.h"
+#include "core/sink.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,14 +13,14 @@ enum { LINE_MAX_BYTES = 4096, REPEATS_PER_SECOND = 10, FIELD_MIN_BYTES = 40 };
 
 static struct {
     enum log_level level;
-    int fd;
-    bool text, owned;
+    struct sink sink;
+    bool text;
     /* the last warning or error: beyond REPEATS_PER_SECOND of the same text it is counted, not
      * written */
     char last[160];
     time_t last_s;
     unsigned same, hidden;
-} the_log = {.level = LOG_INFO, .fd = 2};
+} the_log = {.level = LOG_INFO, .sink = {.fd = 2, .kind = SINK_WAITS}};
 
 static const char *const level_names[] = {"trace", "debug", "info", "warn", "error", "fatal"};
 
@@ -45,20 +45,7 @@ enum log_level log_level_parse(const char *word, bool *ret_known)
 
 bool log_wants(enum log_level level)
 {
-    return level >= the_log.level && the_log.fd >= 0;
-}
-
-static void make_parents(const char *path)
-{
-    char dir[1024];
-
-    if (strlen(path) >= sizeof dir)
-        return;
-    for (const char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-        memcpy(dir, path, (size_t)(p - path));
-        dir[p - path] = 0;
-        (void)mkdir(dir, 0777); /* open() tells what is wrong */
-    }
+    return level >= the_log.level && the_log.sink.fd >= 0;
 }
 
 /* Is it one of the words that are no file? *ret_fd then is its descriptor, -1: none. */
@@ -110,19 +97,16 @@ enum rc log_check_output(const char *output, struct diag *diag)
 enum rc log_open(const struct log_cfg *cfg, struct diag *diag)
 {
     const char *out = cfg->output ? cfg->output : "";
-    bool owned = false;
     int fd;
 
-    if (!is_word(out, &fd)) {
-        make_parents(out);
-        fd = open(out, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-        if (fd < 0)
-            return diag_errno(diag, errno, "log file %s", out);
-        owned = true;
+    if (is_word(out, &fd)) {
+        sink_take(&the_log.sink, fd);
+    } else {
+        enum rc rc = sink_open(&the_log.sink, out, diag);
+
+        if (rc != RC_OK)
+            return rc;
     }
-    log_close();
-    the_log.fd = fd;
-    the_log.owned = owned;
     the_log.level = cfg->level;
     the_log.text = cfg->text;
     return RC_OK;
@@ -130,10 +114,7 @@ enum rc log_open(const struct log_cfg *cfg, struct diag *diag)
 
 void log_close(void)
 {
-    if (the_log.owned)
-        (void)close(the_log.fd);
-    the_log.fd = 2;
-    the_log.owned = false;
+    sink_close(&the_log.sink);
 }
 
 /* ---------------------------------------------------------------- building a line */
@@ -259,7 +240,7 @@ static const char *timestamp(char *buf, size_t cap)
     return buf;
 }
 
-static void emit(enum log_level level, const struct log_field *fields, const char *msg)
+static bool emit(enum log_level level, const struct log_field *fields, const char *msg)
 {
     struct line l = {.n = 0};
     char when[48];
@@ -274,14 +255,39 @@ static void emit(enum log_level level, const struct log_field *fields, const cha
     if (!the_log.text)
         l.s[l.n++] = '}';
     l.s[l.n++] = '\n';
-    while (write(the_log.fd, l.s, l.n) < 0 && errno == EINTR)
-        ;
+    return sink_line(&the_log.sink, l.s, l.n);
+}
+
+/* Lines were lost: the first that comes through again says so. */
+static void tell_lost(void)
+{
+    struct sink *s = &the_log.sink;
+    uint64_t lost = s->lost;
+    char note[160];
+
+    if (!lost)
+        return;
+    snprintf(note, sizeof note, "%llu lines of the log are lost: %s", (unsigned long long)lost,
+             s->why == EAGAIN ? "its reader does not read" : strerror(s->why));
+    if (emit(LOG_WARN, NULL, note))
+        sink_found(s, lost);
+    else
+        sink_found(s, 1); /* this note is no line that anybody misses */
+}
+
+/* The wall clock may jump. */
+static time_t monotonic_s(void)
+{
+    struct timespec t = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return t.tv_sec;
 }
 
 /* true: this text came too often in this second. */
 static bool is_repeat(const char *msg)
 {
-    time_t now = time(NULL);
+    time_t now = monotonic_s();
     char note[64];
     unsigned hidden = the_log.hidden;
 
@@ -296,7 +302,7 @@ static bool is_repeat(const char *msg)
     the_log.last_s = now;
     if (hidden) {
         snprintf(note, sizeof note, "the last warning was repeated %u times", hidden);
-        emit(LOG_WARN, NULL, note);
+        (void)emit(LOG_WARN, NULL, note);
     }
     snprintf(the_log.last, sizeof the_log.last, "%.*s", (int)sizeof the_log.last - 1, msg);
     return false;
@@ -314,5 +320,6 @@ void log_write(enum log_level level, const struct log_field *fields, const char 
     va_end(ap);
     if ((level == LOG_WARN || level == LOG_ERROR) && is_repeat(msg))
         return;
-    emit(level, fields, msg);
+    tell_lost();
+    (void)emit(level, fields, msg);
 }

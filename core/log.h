@@ -2,9 +2,11 @@
  * (gost-config.md 3.14, 11.1).
  *
  * One log per process, set up once before the loop starts; calls come from the loop's thread. A
- * line is written with one write(2) and never blocks the data path for long (stderr, stdout or a
- * file). Callers pass no secrets; values from peers are escaped here. Repeats of one warning or
- * error text beyond 10 a second are counted and reported as one line ("repeated N times").
+ * line is written with one system call and never blocks the data path for long (stderr, stdout or a
+ * file; core/sink.h): what can't be written is counted, and the next line that can says so. A log
+ * file that is renamed is made anew. Callers pass no secrets; values from peers are escaped here.
+ * Repeats of one warning or error text beyond 10 a second are counted and reported as one line
+ * ("repeated N times").
  */
 #ifndef CORE_LOG_H
 #define CORE_LOG_H
