@@ -84,7 +84,7 @@ same "service, socks4: others pass" direct "$(way http://chain.test --socks4a 12
 check "service, tcp forward to a listed target: closed" sh -c "! ip netns exec $C timeout 5 sh -c 'echo x | nc -w 2 127.0.0.1 7007' | grep x"
 via="--via 127.0.0.1:1080" && udp "service, UDP: per destination of one association" "direct none direct none" "$TARGET" "$T2" "$TARGET6" "$T26"
 udp "service, UDP: per name" "none direct" direct.test chain.test
-check "the record of a match tells rule and place" grep -q 'bypass-0, \\"direct.test\\" (-L #1' "$work/service.log"
+logged "the record of a match tells rule and place" service 'bypass-0, \\"direct.test\\" (-L #1'
 app through 1081 -L socks5://:1081 -F relay://127.0.0.1:9100
 reply "service, relay: the far end's no reaches the client" socks5://127.0.0.1:1081 direct.test 80 'socks 2'
 same "service, relay: others pass" direct "$(way http://chain.test --socks5-hostname 127.0.0.1:1081)"
@@ -150,17 +150,16 @@ case $(way http://chain.test $socks) in chain | other) ok "group: in the whiteli
 reply "group: not in the whitelist" socks5://127.0.0.1:1080 "$TARGET6" 80 'socks 2'
 reply "group: in the blacklist" socks5://127.0.0.1:1080 7seas.test 80 'socks 2'
 udp "network udp without patterns: all UDP leaves directly" "direct direct" "$TARGET" chain.test
-check "the record tells that a whitelist lacks it, and where" grep -q "bypass w, not in its whitelist ($work/group.yml:12:3)" "$work/group.log"
+logged "the record tells that a whitelist lacks it, and where" group "bypass w, not in its whitelist ($work/group.yml:12:3)"
 down "$pid_group"
 yaml 'bypass: e,' '' '' 'bypasses: [{name: e, whitelist: true, matchers: [""]}]' >"$work/empty.yml"
 app empty 1080 -C "$work/empty.yml"
 reply "a whitelist of one empty pattern refuses all" socks5://127.0.0.1:1080 chain.test 80 'socks 2'
-check "and the pattern is told with its place" grep -q "$work/empty.yml:[0-9:]*: bypass e: pattern" "$work/empty.log"
+logged "and the pattern is told with its place" empty "$work/empty.yml:[0-9:]*: bypass e: pattern"
 down "$pid_empty"
 
 # --- a file that changes while we run
 put() { printf '%b' "$1" >"$work/list.new" && mv "$work/list.new" "$work/list"; }
-warnings() { grep -c '"level":"warn".*cannot read' "$work/file.log"; }
 put "direct.test\n# chain.test\n"
 yaml '' 'bypass: l' '' "bypasses:
 - name: l
@@ -176,13 +175,12 @@ put "*.direct.test\nhttp://junk/\n  chain.test  # with a comment\n"
 wait_for "file: new rules" 6 is chain.test direct && ok "file: new rules within their second"
 ways "file: new rules" www.direct.test=direct 7seas.test=direct
 check "file: old ones are gone" isnt direct.test direct
-check "file: an odd line is told" grep -q "$work/list:2: pattern" "$work/file.log"
-check "file: the record tells file and line" grep -q "bypass l, $work/list:3" "$work/file.log"
+logged "file: an odd line is told" file "$work/list:2: pattern"
+logged "file: the record tells file and line" file "bypass l, $work/list:3"
 rm "$work/list"
-wait_for "file: the warning that it vanished" 6 grep -q "$work/file.yml:[0-9:]*: bypass l: cannot read $work/list" "$work/file.log"
+logged "file: that it vanished is told" file "$work/file.yml:[0-9:]*: bypass l: cannot read $work/list"
 ways "file: old rules while it is gone" chain.test=direct www.direct.test=direct
 inside "$C" timeout 3 tail -f /dev/null # three more readings
-same "file: told once" 1 "$(warnings)"
 put "direct.test\n"
 wait_for "file: it is back" 6 is direct.test direct && ok "file: it is back"
 before=$(fds "$pid_file")
@@ -190,17 +188,18 @@ put "chain.test\n"
 wait_for "file: once more" 6 is chain.test direct
 fds_back "file" "$pid_file" "$before" 5
 down "$pid_file"
+logged_times "file: that it vanished was told once" 1 file '"level":"warn".*cannot read'
 
 sed '/matchers:/d' "$work/file.yml" >"$work/only.yml"
 put "chain.test\n"
 app only 1080 -C "$work/only.yml"
 put "# nothing\n"
-wait_for "file: the warning that it is empty" 6 grep -q 'has no pattern' "$work/only.log"
+logged "file: that it is empty is told" only 'has no pattern'
 ways "file: old rules while it is empty" chain.test=direct
 down "$pid_only"
 rm "$work/list"
 app later 1080 -C "$work/only.yml"
-check "a file that is not there yet is an error with its place" grep -q '"error".*only.yml:[0-9:]*: bypass l: cannot read' "$work/later.log"
+logged "a file that is not there yet is an error with its place" later '"error".*only.yml:[0-9:]*: bypass l: cannot read'
 check "until it comes nothing is bypassed" is direct.test chain
 put "direct.test\n"
 wait_for "file: it comes" 6 is direct.test direct && ok "file: it comes"
@@ -233,7 +232,7 @@ down "$pid_tunhop"
 tun tunadm "admission=192.168.123.1"
 same "tungo, admission: refused at once" refused "$(answer "$TARGET" 80)"
 same "tungo, admission: the other family passes" direct "$(way "http://[$TARGET6]")"
-check "tungo, admission: told" grep -q 'is refused: admission admission-0, \\"192.168.123.1\\"' "$work/tunadm.log"
+logged "tungo, admission: told" tunadm 'is refused: admission admission-0, \\"192.168.123.1\\"'
 down "$pid_tunadm"
 
 # --- dns: a service says that there is nothing, an upstream is not asked
@@ -284,15 +283,16 @@ same "admission, UDP: not listed" in "$(echo_from 10.90.1.2 2003 20)"
 same "admission, UDP: listed" out "$(echo_from 10.90.1.3 2003 1)"
 same "admission, TLS: not listed" in "$(inside "$C" curl -s -m 60 --proxy-insecure --interface 10.90.1.2 -x "https://$SERVER:2004" "http://$TARGET/x" >/dev/null && echo in)"
 same "admission, TLS: listed" out "$(inside "$C" curl -s -m 60 --proxy-insecure --interface 10.90.1.3 -x "https://$SERVER:2004" "http://$TARGET/x" >/dev/null || echo out)"
-check "admission: who was refused, by which rule" grep -q 'client 10.90.1.3:[0-9]* is refused: admission admission-0, \\"10.90.1.3\\" (-L #1' "$work/doors.log"
+logged "admission: who was refused, by which rule" doors 'client 10.90.1.3:[0-9]* is refused: admission admission-0, \\"10.90.1.3\\" (-L #1'
 before=$(fds "$pid_doors")
-lines=$(grep -c 'is refused: admission admission-0' "$work/doors.log") since=$(date +%s)
+since=$(date +%s) # there was one line till now
 for i in 1 2 3 4 5 6 7 8 9 10; do from 10.90.1.3 socks5 2001 >/dev/null; done
-lines=$(($(grep -c 'is refused: admission admission-0' "$work/doors.log") - lines)) # one a second at most
-check "admission: a scan does not fill the log ($lines lines)" [ $lines -le $(($(date +%s) - since + 2)) ]
+took=$(($(date +%s) - since))
 fds_back doors "$pid_doors" "$before" 5
 down "$pid_doors"
-check "admission: how many in all" grep -q '"msg":"11 clients were refused' "$work/doors.log"
+lines=$(($(log_count doors 'is refused: admission admission-0') - 1)) # one a second at most
+check "admission: a scan does not fill the log ($lines lines)" [ $lines -le $((took + 2)) ]
+logged "admission: how many in all" doors '"msg":"11 clients were refused'
 printf '10.90.1.3\n' >"$work/people"
 cat >"$work/adm.yml" <<END
 services:
@@ -307,7 +307,7 @@ wait_for "doors" 10 listens "$S" 2002
 same "admission, file: listed" in "$(from 10.90.1.3 socks5 2001)"
 same "admission, file: not listed" out "$(from 10.90.1.2 socks5 2001)"
 same "admission: one that does not exist lets nobody in" out "$(from 10.90.1.3 socks5 2002)"
-check "and is told at start" grep -q 'adm.yml:3:[0-9]*: admission \\"missing\\" does not exist' "$work/doors.log"
+logged "and is told at start" doors 'adm.yml:3:[0-9]*: admission \\"missing\\" does not exist'
 printf '10.90.1.2\n10.90.1.3\n' >"$work/people.new" && mv "$work/people.new" "$work/people"
 let_in() { [ "$(from 10.90.1.2 socks5 2001)" = in ]; }
 wait_for "admission, file: a new line" 6 let_in && ok "admission, file: a new line"

@@ -75,9 +75,16 @@ for p in 9001 9004 9005 9006; do wait_for "port $p" 10 listens "$S" $p; done
 export SSL_CERT_FILE="$work/ca.pem"
 
 # --- what is checked with
+# dnsmasq and unbound write down what they are asked before they answer, but who reads the log may be faster: a question of the
+# target's own, asked behind all others, comes behind them in the log, too. written PROGRAM DIG-WORD...
+written() {
+	log=$1 last=behind$(date +%s%N).test && shift
+	inside "$T" dig +time=20 +tries=3 "$@" "$last" >/dev/null
+	wait_for "the last question in the log of $log" 10 log_has "$log" "$last"
+}
 # asked NAME [FROM]: so many questions for it have come to dnsmasq (from there)
-asked() { grep -o "[^ ]* query\[[A-Z]*\] $1 from ${2:-}.*" dnsmasq.log | sort -u | grep -c .; }
-asked_is() { [ "$(asked "$1" "$2")" = "$3" ]; }
+asked() { written dnsmasq @$N >&2; count_asked "$@"; }
+count_asked() { grep -o "[^ ]* query\[[A-Z]*\] $1 from ${2:-}.*" dnsmasq.log | sort -u | grep -c .; }
 page() { inside "$C" curl -sS -m 60 --socks5-hostname "127.0.0.1:${2:-1080}" "http://$1/x" 2>&1 | tail -n 1; }
 sees() { # what name seen-from [port]
 	same "$1" "$3" "$(page "$2" "${4:-1080}" | sed 's/.* from //')"
@@ -146,7 +153,7 @@ for scheme in udp tcp https; do
 	same "$scheme: a name that is not there" 'curl: (97) cannot complete SOCKS5 connection to nothere.test. (4)' "$(page nothere.test | sed "s/Can't/cannot/")"
 	down "$pid_client"
 done
-check "https: the request is as RFC 8484 wants it" grep -q "$N:8443 /dns-query True" doh.log
+logged "https: the request is as RFC 8484 wants it" doh "$N:8443 /dns-query True"
 resolver "udp://$N"
 for name in four.test six.test alias.test WEB.Test; do sees "udp: $name" $name "$(case $name in six*) echo fd90:2::1 ;; *) echo 10.90.2.1 ;; esac)"; done
 n=$(asked web.test)
@@ -170,7 +177,7 @@ down "$pid_client"
 fails() { # what words: no page, and the log has the reason
 	got=$(page web.test)
 	case $got in *" from "*) bad "$1: $got" && return ;; esac
-	if grep -q "web.test: .*$2" client.log; then ok "$1: $(grep -o "web.test: [^\"]*" client.log | tail -n 1 | cut -c1-110)"; else bad "$1: $(tail -n 1 client.log)"; fi
+	logged "$1" client "web.test: .*$2"
 }
 resolver "https://$N:8445/dns-query"
 fails "https: an error of the server" 'HTTP status 503'
@@ -183,8 +190,8 @@ if [ -n "$unbound" ]; then
 	sees "tls: verified, port 853 by itself" web.test 10.90.2.1
 	marked_more "tls"
 	same "tls: no such name" 4 "$(page nothere.test | sed 's/.*(\([0-9]*\)).*/\1/')"
-	n=$(grep -c 'nothere.test. A' unbound.log) && page nothere.test >/dev/null
-	same "tls: a no is kept as long as its SOA says" "$n" "$(grep -c 'nothere.test. A' unbound.log)"
+	written unbound +tls -p 853 @$N && n=$(log_count unbound 'nothere.test. A') && page nothere.test >/dev/null
+	written unbound +tls -p 853 @$N && same "tls: a no is kept as long as its SOA says" "$n" "$(log_count unbound 'nothere.test. A')"
 	down "$pid_client"
 	resolver "https://$N/dns-query"
 	sees "https: HTTP/2" web.test 10.90.2.1
@@ -193,7 +200,7 @@ if [ -n "$unbound" ]; then
 	down "$pid_client"
 	resolver "tls://$N"
 	sees "tls: without hostname nobody checks" web.test 10.90.2.1
-	check "tls: ... and the log names it" grep -q "resolver.yaml:.*set its hostname" client.log
+	logged "tls: ... and the log names it" client "resolver.yaml:.*set its hostname"
 	down "$pid_client"
 	resolver "tls://$N" 'hostname: other.test'
 	fails "tls: another name" 'certificate'
@@ -212,7 +219,7 @@ resolver "udp://$N" 'chain: relay'
 down "$pid_client"
 sed "s/{name: n, addr: \"$SERVER:9001\"/{name: n, resolver: r, addr: \"relay.test:9001\"/" resolver.yaml >loop.yaml
 up client 1080 -C loop.yaml
-check "a loop of resolver and chain is told" grep -q 'loop.yaml:.*: a loop' client.log
+logged "a loop of resolver and chain is told" client 'loop.yaml:.*: a loop'
 down "$pid_client"
 same "no question left without its mark" 0 "$(packets bare)"
 
@@ -234,9 +241,8 @@ for c in relay streams micro; do
 	resolver "udp://$N" "chain: $c"
 	sees "by chain $c" web.test 10.90.2.1
 	[ "$(asked web.test 10.90.2.1)" -gt "$n" ] && ok "by chain $c: it is the far end that asks" || bad "by chain $c: asked by $(tail -n 2 dnsmasq.log)"
-	n=$(grep -c "can't carry UDP; it is asked over TCP" client.log)
-	same "by chain $c: the log tells of TCP" "$(case $c in relay) echo 0 ;; *) echo 1 ;; esac)" "$n"
 	down "$pid_client"
+	logged_times "by chain $c: the log tells of TCP" "$(case $c in relay) echo 0 ;; *) echo 1 ;; esac)" client "can't carry UDP; it is asked over TCP"
 done
 
 # --- hosts
@@ -298,7 +304,7 @@ has "an upstream that is silent holds nobody up" 'status: NOERROR' -p 5305 +tcp 
 since=$(date +%s)
 has "all upstreams dead: SERVFAIL" 'status: SERVFAIL' -p 5302 +tcp web.test
 [ $(($(date +%s) - since)) -le 15 ] && ok "... in time" || bad "SERVFAIL took $(($(date +%s) - since)) s"
-check "... and the log says which and why" grep -q "no upstream answers.*$N:5999: .*refused" client.log
+logged "... and the log says which and why" client "no upstream answers.*$N:5999: .*refused"
 has "the service's bypass: no answer, no error" 'status: NOERROR.*ANSWER: 0|ANSWER: 0' -p 5303 +tcp web.test
 has "hosts of the service" '192\.0\.2\.9' -p 5303 +tcp my.test
 has "EDNS is answered by EDNS" 'EDNS: version: 0' -p 5303 +tcp my.test
@@ -364,9 +370,9 @@ for f in "socks4://$SERVER:9004" "socks5://$SERVER:9005" "http://$SERVER:9006"; 
 	same "${f%%:*} without UDP: two from one port" "$TARGET $TARGET6 " "$(inside "$C" dig +short +time=10 +tries=2 -b 192.168.123.1#40055 @$N web.test A web.test AAAA | tr '\n' ' ')"
 	same "${f%%:*} without UDP: a long answer" 8 "$(inside "$C" dig +short +time=10 +tries=2 @$N big.test TXT | tr ' ' '\n' | grep -c '^"0')"
 	[ "$(asked web.test 10.90.2.1)" -gt "$n" ] && ok "${f%%:*}: the far end asks" || bad "${f%%:*}: asked by $(tail -n 1 dnsmasq.log)"
-	same "${f%%:*}: the log says so, once" 1 "$(grep -c "DNS questions go over TCP" client.log)"
 	check "${f%%:*}: other UDP is refused" sh -c "! ip netns exec $C python3 $here/tests/tools/probe.py --seconds 1 udp $TARGET 5"
 	down "$pid_client"
+	logged_times "${f%%:*}: the log says so, once" 1 client "DNS questions go over TCP"
 done
 # --- a chain that is down: who asked hears of it
 cgost far "$S" -L 'relay://:9098?bind=true'

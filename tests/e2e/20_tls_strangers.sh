@@ -22,7 +22,7 @@ background() { # LOG PATTERN command...: the first line of LOG with PATTERN has 
 	log=$1 pattern=$2 && shift 2 && rm -f "$log"
 	"$@" </dev/null >"$log" 2>&1 &
 	pid=$! && pids="$pid $pids"
-	wait_for "$log" 5 grep -q "$pattern" "$log" && port=$(sed -n "s/.*$pattern\([0-9]*\).*/\1/p" "$log" | head -n 1)
+	wait_for "$log" 5 grep -q "$pattern[0-9]" "$log" && port=$(sed -n "s/.*$pattern\([0-9]*\).*/\1/p" "$log" | head -n 1)
 }
 s_server() { background s_server.log 'ACCEPT 127.0.0.1:' openssl s_server -accept 127.0.0.1:0 -rev "$@"; }
 serve() { background serve.log 'listening ' "$cat" serve 127.0.0.1:0 "$@"; }
@@ -101,7 +101,7 @@ for v in 2 3; do
 	background peer.log 'listening ' python3 "$peer" server 3000000 ec.crt ec.key tls1.$v
 	n=$(head -c 2000000 /dev/zero | timeout 60 "$cat" connect "127.0.0.1:$port" 2>tlscat.log | wc -c)
 	same "client, TLS 1.$v, 3 MB after our half-close" 3000000 "$n"
-	check "client, TLS 1.$v, all arrived there" grep -q "got 2000000" peer.log
+	logged "client, TLS 1.$v, all arrived there" peer "got 2000000"
 	stop_pid "$pid"
 done
 serve certFile=ec.crt keyFile=ec.key

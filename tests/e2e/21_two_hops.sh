@@ -55,7 +55,7 @@ wait_for "another try of the dead node after failTimeout" 25 refused && ok "afte
 wait_for "a flow that leaves it out again" 10 passes && ok "and left out again"
 cgost third "$S" -L relay://:4009
 wait_for "the first node's return" 10 listens "$S" 4009
-returned() { probe --via $via echo "$TARGET" 10 && grep -q '>-<' "$work/third.log"; }
+returned() { probe --via $via echo "$TARGET" 10 && log_has third '>-<'; }
 wait_for "use of the node that returned" 25 returned && ok "a node that returned is used again"
 stop_pid "$pid_third"
 stop_pid "$pid_front" && same "front end ended with status" 0 "$status"

@@ -28,7 +28,7 @@ for port in 9001 9002; do
 	check "$way: DNS" sh -c "[ \"\$(ip netns exec $C python3 $here/tests/tools/ask.py $TARGET example.org)\" = 192.0.2.1 ]"
 	[ $port = 9002 ] || check "$way: one mapping for all, strangers are let in" inside "$C" python3 "$tool" cone "$TARGET" $other
 	stop_pid "$pid_client" && same "client ended with status" 0 "$status"
-	same "$way: each flow has a line that tells of its end" "$(grep -c ' <-> ' "$work/client.log")" "$(grep -c ' >-< ' "$work/client.log")"
+	logged_times "$way: each flow has a line that tells of its end" "$(log_count client ' <-> ')" client ' >-< '
 	check "$way: those that the stop cut, why" sh -c "[ \$(grep '\"network\":\"udp\"' $work/client.log | grep -c ' >-< .*the service stops') -gt 0 ]"
 
 	way="socks5, :$port"
@@ -52,5 +52,6 @@ for v in "/$TARGET:7 9002 client" " 9003 server"; do
 	check "udp port forward, the $3 names the target" probe udp 127.0.0.1 1 1200 0 9000
 	stop_pid "$pid_client" && same "client ended with status" 0 "$status"
 done
-same "a refusal is learnt once for each client" 2 "$(grep -c 'BIND is not enabled' "$work/server.log")"
+stop_pid "$pid_server" && same "server ended with status" 0 "$status"
+logged_times "a refusal is learnt once for each client" 2 server 'BIND is not enabled'
 finish

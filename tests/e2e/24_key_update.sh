@@ -13,9 +13,8 @@ openssl req -x509 -nodes -days 30 -subj /CN=example.test -newkey ec -pkeyopt ec_
 order() { printf '%s\n' "$1" >&3; } # a line of its own: OpenSSL's programs take K and k for commands then
 word() { printf '%s\n' "$1" >&4; }
 # new_keys LETTER PATTERN LOG COUNT: what is in one read with the letter is lost, so its answer is waited for
-new_keys() { order "$1" && wait_for "command $1" 10 lines "$2" "$3" "$4"; }
-lines() { [ "$(grep -c "$1" "$work/$2.log")" -ge "$3" ]; }
-heard() { wait_for "$1: \"$2\"" 10 grep -q "$2" "$work/$3.log" && ok "$1"; }
+new_keys() { order "$1" && wait_for "command $1" 10 log_has "$3" "$2" "$4"; }
+heard() { logged "$1" "$3" "$2"; }
 
 # --- the client asks us for new keys (K: and we shall change ours; k: only its own)
 cgost server "$S" -L "tcp+tls://:7443/$TARGET:7"

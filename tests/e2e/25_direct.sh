@@ -46,7 +46,7 @@ tun() { # NAME QUERY ARGUMENT...
 # --- auto: no network at start, then one, then a better one, then the first again
 tun auto interface=auto
 seen "no default route yet" ENETUNREACH ENETUNREACH
-check "and it is said once" sh -c "[ \"\$(grep -c 'there is no default route' '$work/auto.log' | cat)\" -ge 1 ] && [ \"\$(grep -c '\"level\":\"warn\".*connections fail until' '$work/auto.log')\" = 1 ]"
+logged "and it is said" auto 'there is no default route'
 way add c0 20
 wait_for "c0 is told" 5 says auto "IPv4 by c0 (10.90.1.2), IPv6 by c0"
 seen "auto follows c0" $A4 $A6
@@ -73,6 +73,7 @@ seen "its device is gone: the other one" $A4 $A6
 same "the long-lived UDP socket, too (2)" $A4 "$(next_kept)"
 kept=3
 stop_pid "$pid_auto" && same "auto ended with status" 0 "$status"
+logged_times "that there was no way was said once" 1 auto '"level":"warn".*connections fail until'
 
 # --- an interface that goes and comes back, under another number
 second_up
@@ -167,23 +168,22 @@ s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"tungo")
 for a in "192.168.123.77", "192.168.123.255", "255.255.255.255", "224.0.0.251":
     s.sendto(b"x", (a, 5353))'
-kill -USR1 "$pid_rules"
-wait_for "the counters" 5 says rules 'dropped:.* multicast [1-9]'
-check "neighbours, broadcast and groups are dropped and counted" says rules 'own-subnet 2'
+dropped() { kill -USR1 "$pid_rules" && says rules 'dropped:.* multicast [1-9].* own-subnet 2'; }
+wait_for "the counters" 5 dropped && ok "neighbours, broadcast and groups are dropped and counted"
 stop_pid "$pid_rules" && same "rules ended with status" 0 "$status"
 # a node behind its own device
 tun loop '' -F "socks5://10.90.9.50:1080" -F "socks5://10.90.9.51:1080"
 for i in 1 2 3; do same "a dial that comes back is refused at once" EHOSTUNREACH "$(ask tcp 10.90.7.7 80)"; done
 same "a flow to the node itself: TCP" EHOSTUNREACH "$(ask tcp 10.90.9.50 1080)"
 same "a flow to the node itself: UDP" EHOSTUNREACH "$(ask udp 10.90.9.50 1080)"
-same "told once, with the mend" 1 "$(grep -c 'routing loop.*10.90.9.50:1080.*Set `interface`' "$work/loop.log")"
 stop_pid "$pid_loop"
+logged_times "told once, with the mend" 1 loop 'routing loop.*10.90.9.50:1080.*Set `interface`'
 
 # no node, no interface: our own connections come back
 tun self ''
 for a in "$TARGET" "$TARGET6"; do for p in tcp udp; do same "our own $p to $a comes back: refused at once" 'E(HOST|NET)UNREACH' "$(ask $p "$a" 9995 | sed 's/^E\(HOST\|NET\)UNREACH$/E(HOST|NET)UNREACH/')"; done; done
-same "told once, with the mend (2)" 1 "$(grep -c 'routing loop: a flow of our own.*Set `interface` on the service' "$work/self.log")"
 stop_pid "$pid_self" && same "self ended with status" 0 "$status"
+logged_times "told once, with the mend (2)" 1 self 'routing loop: a flow of our own.*Set `interface` on the service'
 check "few packets were made of it (2)" sh -c "[ \$(sed -n 's/.*packets: in \([0-9]*\),.*/\1/p' '$work/self.log' | tail -n 1) -lt 60 ]"
 
 # --- pings that really leave
@@ -224,7 +224,7 @@ stop_pid "$pid_noping"
 inside "$C" sh -c 'echo "1 0" >/proc/sys/net/ipv4/ping_group_range'
 tun mayping 'interface=c0&icmp=forward'
 quiet=2 pinged "$TARGET" >"$work/ping" # it gets no answer
-check "no ping socket: told with the mend" says mayping 'ping_group_range'
+logged "no ping socket: told with the mend" mayping 'ping_group_range'
 check "and no answer is made up" sh -c "! grep -q '1 received' '$work/ping'"
 stop_pid "$pid_mayping"
 inside "$C" sh -c 'echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range'

@@ -24,9 +24,9 @@ count=4000 few=2000 over=4300
 [ -z "$slow" ] || count=600 few=300 over=
 # counters: the newest record, asked for now
 counters() {
-	before=$(grep -c 'UDP: sources' "$work/client.log")
+	before=$(log_count client 'UDP: sources')
 	kill -USR1 "$pid_client"
-	wait_for "the counters" 5 sh -c "[ \$(grep -c 'UDP: sources' '$work/client.log') -gt $before ]"
+	wait_for "the counters" 5 log_has client 'UDP: sources' $((before + 1))
 	sed -n 's/.*UDP: \(sources [0-9]*, associations [0-9]*\),.*/\1/p' "$work/client.log" | tail -n 1
 }
 quiet() { [ "$(counters)" = "sources 0, associations 0" ]; }

@@ -44,14 +44,14 @@ postUp | $env | there"
 for signal in TERM INT; do
 	rm -f "$hooks"
 	cgost "hooks_$signal" "$C" -C "$work/hooks.yaml"
-	program=$pid log=$work/hooks_$signal.log
+	program=$pid
 	wait_for "postUp" 10 said 3
 	tungo_is_up
 	same "order, words and environment on the way up" "$up" "$(cat "$hooks")"
 	check "a route of postUp" sh -c "ip -n $C route show dev tungo | grep -q 10.91.0.0/16"
-	check "a failing command is a warning" grep -qE 'warn.*false' "$log"
-	check "a missing command is a warning" grep -qE 'warn.*/no/such/command' "$log"
-	check "an unbalanced quote is a warning" grep -qE 'warn.*unbalanced' "$log"
+	logged "a failing command is a warning" "hooks_$signal" 'warn.*false'
+	logged "a missing command is a warning" "hooks_$signal" 'warn.*/no/such/command'
+	logged "an unbalanced quote is a warning" "hooks_$signal" 'warn.*unbalanced'
 	check "traffic flows" probe echo "$TARGET" 1000
 	stop_pid "$program" $signal && same "SIG$signal: ended with status" 0 "$status"
 	same "SIG$signal: preDown while the device is there" "preDown | $env | there" "$(sed -n 4p "$hooks")"

@@ -41,6 +41,21 @@ needs_nft() { # what counts or drops packets
 		skip "nftables can't count here"
 }
 
+# --- what programs said. One that runs writes when it likes, also after its peer has had its answer: so what it must say is
+# waited for (logged), and what it must not say is judged only when it has ended (logged_times, not_logged).
+log_count() { grep -ce "$2" "$work/$1.log"; }
+log_has() { [ "$(log_count "$1" "$2")" -ge "${3:-1}" ]; }
+logged() { # WHAT NAME PATTERN [COUNT]: such a line (so many at least) comes
+	said=$1 && shift # wait_for has names of its own
+	if wait_for "$said: a line '$2' of $1" 10 log_has "$@"; then ok "$said"; fi
+}
+log_ended() {
+	eval "p=\${pid_$(echo "$1" | tr -c 'a-z0-9\n' _):-}"
+	[ -z "$p" ] || ended "$p" || { bad "$2: $1 still runs: what it has not said yet is no proof" && return 1; }
+}
+logged_times() { log_ended "$3" "$1" && same "$1" "$2" "$(log_count "$3" "$4")"; } # WHAT COUNT NAME PATTERN
+not_logged() { logged_times "$1" 0 "$2" "$3"; }                                     # WHAT NAME PATTERN
+
 # --- the net
 inside() { ns=$1 && shift && ip netns exec "$ns" "$@"; }
 net_up() {
@@ -103,14 +118,25 @@ net_mark() { net_state >"$work/net.before"; }
 addr() { n=$1 d=$2 && shift 2 && for a; do case $a in *:*) ip -n "$n" addr add "$a" dev "$d" nodad ;; *) ip -n "$n" addr add "$a" dev "$d" ;; esac; done && ip -n "$n" link set "$d" up; }
 
 # --- programs: start NAME NAMESPACE COMMAND...; the log is $work/NAME.log, the pid $pid. $TUNGO_OPTS (e.g. congestion=off) is
-# appended to every tungo URL: a whole script with another setting
+# appended to every tungo URL: a whole script with another setting. SLOW_LOGS=SECONDS, to hunt for checks that do not wait: what
+# programs say comes to their logs so much later
 start() {
 	name=$1 ns=$2 && shift 2
 	for word; do
 		case $word in tungo://*\?*) word=$word${TUNGO_OPTS:+&$TUNGO_OPTS} ;; esac
 		set -- "$@" "$word" && shift
 	done
-	ip netns exec "$ns" "$@" </dev/null >"$work/$name.log" 2>&1 &
+	# what another one of this name said must not be taken for its words
+	rm -f "$work/$name.log" && : >"$work/$name.log"
+	if [ -n "${SLOW_LOGS:-}" ]; then
+		rm -f "$work/$name.pipe" && mkfifo "$work/$name.pipe"
+		python3 "$here/tests/tools/slowlog.py" "$SLOW_LOGS" "$work/$name.pipe" >>"$work/$name.log" &
+		slow_log=$!
+		ip netns exec "$ns" "$@" </dev/null >"$work/$name.pipe" 2>&1 &
+		eval "slow_log_$!=$slow_log"
+	else
+		ip netns exec "$ns" "$@" </dev/null >>"$work/$name.log" 2>&1 &
+	fi
 	pid=$! && pids="$pid $pids"
 	eval "pid_$(echo "$name" | tr -c 'a-z0-9\n' _)=$pid"
 }
@@ -133,6 +159,8 @@ reap() { # waits for the end of a program; its exit status is $status
 	done
 	wait "$1" 2>/dev/null
 	status=$?
+	eval "slow_log=\${slow_log_$1:-}"
+	[ -z "$slow_log" ] || wait "$slow_log"
 	left= && for p in $pids; do [ "$p" = "$1" ] || left="$left $p"; done
 	pids=$left
 }
