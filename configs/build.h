@@ -42,6 +42,10 @@ struct conf_names make_bypass_names(struct maker *m, const struct value *owner);
 struct conf_names make_admission_names(struct maker *m, const struct value *service);
 /* resolver and hosts of owner: told when missing or not served. */
 void make_check_lookup(struct maker *m, const struct value *owner);
+/* What `chain` of owner (NULL: nobody) names, once the chains are made; NULL: none. One that is
+ * missing is told, with what happens then. */
+const struct conf_chain *make_find_chain(struct maker *m, const struct value *owner,
+                                         const char *when_missing);
 const struct value *make_find(const struct value *root, const char *section, const char *name);
 
 void make_rules(struct maker *m, const struct value *root);

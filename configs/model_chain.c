@@ -211,6 +211,21 @@ static const struct conf_hop *chain_hop(struct maker *m, const struct value *v)
     return find_hop(m, value_text(v, "name"));
 }
 
+const struct conf_chain *make_find_chain(struct maker *m, const struct value *owner,
+                                         const char *when_missing)
+{
+    const struct value *v = owner ? value_get(owner, "chain") : NULL;
+    if (!v || v->kind != VALUE_STRING || !*v->text)
+        return NULL;
+    for (size_t i = 0; i < m->cfg->n_chains; i++) {
+        if (strcmp(m->cfg->chains[i].name, v->text) == 0)
+            return &m->cfg->chains[i];
+    }
+    problems_add(m->problems, PROBLEM_ERROR, &v->place, "chain \"%s\" does not exist: %s", v->text,
+                 when_missing);
+    return NULL;
+}
+
 void make_chains(struct maker *m, const struct value *root)
 {
     const struct value *list = value_get(root, "chains");

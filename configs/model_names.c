@@ -6,20 +6,6 @@
 
 enum { SUBNET_BITS_V4 = 24, SUBNET_BITS_V6 = 128 };
 
-static const struct conf_chain *find_chain(struct maker *m, const struct value *server)
-{
-    const struct value *v = value_get(server, "chain");
-    if (!v || v->kind != VALUE_STRING || !*v->text)
-        return NULL;
-    for (size_t i = 0; i < m->cfg->n_chains; i++) {
-        if (strcmp(m->cfg->chains[i].name, v->text) == 0)
-            return &m->cfg->chains[i];
-    }
-    problems_add(m->problems, PROBLEM_ERROR, &v->place,
-                 "chain \"%s\" does not exist: its questions go out directly", v->text);
-    return NULL;
-}
-
 /* "ip4", "ipv4" or "ip6", "ipv6"; "": neither. */
 static int family_word(struct maker *m, const struct value *server, const char *key)
 {
@@ -42,7 +28,7 @@ static void make_server(struct maker *m, const struct value *v, struct conf_name
     *to = (struct conf_nameserver){
         .addr = value_text(v, "addr"),
         .hostname = value_text(v, "hostname"),
-        .chain = find_chain(m, v),
+        .chain = make_find_chain(m, v, "its questions go out directly"),
         .ttl_ms = make_num(v, "ttl") / 1000000,
         .timeout_ms = make_num(v, "timeout") / 1000000,
         .prefer_ipv6 = family_word(m, v, "prefer") == 6,

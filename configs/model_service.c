@@ -84,20 +84,6 @@ const struct option service_options[] = {{.key = "interface",
                                          OPTION_END};
 #undef AT
 
-static const struct conf_chain *find_chain(struct maker *m, const struct value *owner)
-{
-    const struct value *v = owner ? value_get(owner, "chain") : NULL;
-    if (!v || v->kind != VALUE_STRING || !*v->text)
-        return NULL;
-    for (size_t i = 0; i < m->cfg->n_chains; i++) {
-        if (strcmp(m->cfg->chains[i].name, v->text) == 0)
-            return &m->cfg->chains[i];
-    }
-    problems_add(m->problems, PROBLEM_ERROR, &v->place,
-                 "chain \"%s\" does not exist: connections go out directly", v->text);
-    return NULL;
-}
-
 /* A missing auther would let everybody in, as in GOST: ours does not start. */
 static void make_authers(struct maker *m, const struct value *handler, struct conf_service *to)
 {
@@ -190,8 +176,9 @@ static void make_service(struct maker *m, const struct value *v, size_t index,
     make_plugin(m, v, PLUGIN_HANDLER, &to->handler);
     make_plugin(m, v, PLUGIN_LISTENER, &to->listener);
     to->retries = handler ? make_int(make_num(handler, "retries")) : 0;
-    to->chain = find_chain(m, handler);
-    (void)find_chain(m, listener); /* of reverse listeners, not served: only told when missing */
+    to->chain = make_find_chain(m, handler, "connections go out directly");
+    /* Of reverse listeners, which are not served: only told when it is missing. */
+    (void)make_find_chain(m, listener, "connections go out directly");
     make_authers(m, handler, to);
     to->bypasses = make_bypass_names(m, v);
     to->admissions = make_admission_names(m, v);

@@ -48,6 +48,12 @@ void front_free(struct front *f)
     loop_free_later(f->setup.loop, &f->deferred, free, f);
 }
 
+void front_done(struct handler *h)
+{
+    front_free(h->state);
+    h->state = NULL;
+}
+
 struct loop *conn_loop(const struct conn *c)
 {
     return c->front->setup.loop;

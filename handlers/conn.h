@@ -40,6 +40,8 @@ struct front {
 /* For state that begins with a front: ends all clients; the memory goes at the end of the turn.
  * NULL is fine. */
 void front_free(struct front *f);
+/* Slot of a handler_type whose state begins with its front. */
+void front_done(struct handler *h);
 void front_init(struct front *f, const struct handler_setup *setup, const char *handler,
                 int64_t header_ms); /* header_ms <= 0: CONN_HEADER_MS */
 

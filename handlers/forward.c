@@ -206,16 +206,11 @@ static void serve_dgram(struct handler *h, struct dgram *d, const struct client_
     conn_serve_dgram(h->state, &ops, d, info);
 }
 
-static void done(struct handler *h)
-{
-    front_free(h->state);
-    h->state = NULL;
-}
-
 #define FORWARD_HANDLER(NAME)                                                                      \
     {                                                                                              \
         .name = NAME, .options = options, .cfg_bytes = sizeof(struct forward_options),             \
-        .init = init, .serve = serve, .serve_dgram = serve_dgram, .done = done, .explain = explain \
+        .init = init, .serve = serve, .serve_dgram = serve_dgram, .done = front_done,              \
+        .explain = explain                                                                         \
     }
 
 const struct handler_type handler_tcp = FORWARD_HANDLER("tcp");

@@ -284,17 +284,11 @@ static void serve(struct handler *h, struct stream *s, const struct client_info 
     conn_serve(h->state, &ops, s, info);
 }
 
-static void done(struct handler *h)
-{
-    front_free(h->state);
-    h->state = NULL;
-}
-
 const struct handler_type handler_relay = {
     .name = "relay",
     .options = options,
     .cfg_bytes = sizeof(struct relay_options),
     .init = init,
     .serve = serve,
-    .done = done,
+    .done = front_done,
 };

@@ -72,12 +72,6 @@ static void serve(struct handler *h, struct stream *s, const struct client_info 
     conn_serve(h->state, &ops, s, info);
 }
 
-static void done(struct handler *h)
-{
-    front_free(h->state);
-    h->state = NULL;
-}
-
 const struct handler_type handler_socks4 = {
     .name = "socks4",
     .aliases = "socks4a",
@@ -85,6 +79,6 @@ const struct handler_type handler_socks4 = {
     .cfg_bytes = sizeof(struct proxy_options),
     .init = init,
     .serve = serve,
-    .done = done,
+    .done = front_done,
     .explain = proxy_explain,
 };
