@@ -55,6 +55,7 @@ struct dial {
     int at;   /* the node being reached, or the last one that was; route.n: none */
     struct resolve resolve;
     bool announced; /* the target has been sent its PROXY header */
+    bool returns;   /* an address of the first server was left out: it is our own */
     bool naming;    /* it asks for the connector's sake (dial_named), not for the first server */
     struct eyeballs *race;
     struct stream *stream;

@@ -102,12 +102,45 @@ static void make_udp(struct dial *d, const struct addr *v, int n)
     dial_open_dgram(d);
 }
 
+/* Is this our own service, which would dial it again? */
+static bool comes_back(const struct dial *d, const struct addr *a)
+{
+    const struct addr *in = &d->req.arrived;
+    const char *netns = dial_first_sockopts(d)->netns;
+    if (in->family == 0 || (dial_is_direct(d) && !d->req.verbatim) || (netns && *netns))
+        return false;
+    return dial_first_target(d)->addr.port == in->port &&
+           (addr_same_ip(a, in) || addr_is_wildcard(a)); /* no address is this machine's */
+}
+
+static void fail_returning(struct dial *d)
+{
+    struct diag why = {.rc = RC_OK};
+    char text[ADDR_TEXT_MAX];
+    (void)diag_set(&why, RC_REFUSED, "%s is this service itself: a loop",
+                   addr_format(&d->req.arrived, text, sizeof text));
+    resolve_cancel(&d->resolve);
+    dial_fail(d, RC_REFUSED, &why);
+}
+
 /* Addresses of the first server. d may be gone afterwards. */
-static void have_addrs(struct dial *d, const struct addr *v, int n, bool last)
+static void have_addrs(struct dial *d, const struct addr *all, int n_all, bool last)
 {
     struct router *r = d->router;
-    bool direct = dial_is_direct(d);
-    if (direct && dial_wants_dgram(d)) {
+    struct addr v[EYEBALLS_ADDRS_MAX];
+    int n = 0;
+    for (int i = 0; i < n_all && n < EYEBALLS_ADDRS_MAX; i++) {
+        if (comes_back(d, &all[i]))
+            d->returns = true;
+        else
+            v[n++] = all[i];
+    }
+    if (n == 0 && d->returns && d->race == NULL) {
+        if (last)
+            fail_returning(d);
+        return;
+    }
+    if (dial_is_direct(d) && dial_wants_dgram(d)) {
         resolve_cancel(&d->resolve);
         make_udp(d, v, n);
         return;
@@ -146,7 +179,7 @@ void dial_resolved(struct resolve *q, enum rc rc, const struct addr *v, int n, b
     }
     if (n > 0 && !dial_is_direct(d))
         node_remember(d->route.nodes[d->at], v, n);
-    if (n > 0 || d->race != NULL) {
+    if (n > 0 || d->race != NULL || d->returns) {
         have_addrs(d, v, n, last);
         return;
     }
@@ -161,6 +194,7 @@ void dial_connect_first(struct dial *d)
     const struct target *t = dial_first_target(d);
     struct diag why = {.rc = RC_OK};
     d->state = ST_CONNECT;
+    d->returns = false;
     if (!dial_is_direct(d) && !d->route.nodes[d->at]->addr_ok) {
         (void)diag_set(&why, RC_INVALID, "the address is not host:port");
         dial_fail(d, RC_INVALID, &why);

@@ -51,6 +51,11 @@ struct dial_req {
      * header that the target itself is sent first; <= 0: none. */
     struct addr dest;
     int64_t proxy_protocol;
+    /* Where the client's connection came in, an address of ours; family 0: unknown. Whoever is
+     * found there is this service: a node there would be asked for its own target again, for ever,
+     * and so would a target there that is sent what the client said (verbatim). Not dialled. */
+    struct addr arrived;
+    bool verbatim;
     bool one;        /* UDP: an empty target is not "anybody" but what the node forwards to */
     bool plain;      /* UDP without a target: as whole datagrams, empty ones too */
     bool udp_only;   /* no stream instead of datagrams, also for DNS */

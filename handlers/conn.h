@@ -96,6 +96,7 @@ struct conn {
     void *then_arg;
     uint64_t up_bytes, down_bytes; /* of the flow, beside the splice's */
     size_t drained;
+    bool verbatim;  /* the target is sent what the client said: it must not be this service */
     bool impatient; /* the target gets bytes of ours at once: don't wait for its word that it is
                        there */
     bool anywhere;  /* the datagram flow being dialled is for any destination */

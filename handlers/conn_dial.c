@@ -134,12 +134,20 @@ static void on_dialled(void *arg, struct stream *s, const struct dial_result *re
         c->ops->dialled(c, res->rc, res->diag.text);
 }
 
+/* In another namespace the same address may be somebody else's where we dial. */
+static struct addr arrived(const struct conn *c)
+{
+    return c->front->setup.netns ? (struct addr){.family = 0} : c->local;
+}
+
 void conn_dial(struct conn *c, const struct target *t)
 {
     struct dial_req req = {.target = *t,
                            .client = c->report.client,
                            .dest = c->dest,
-                           .proxy_protocol = c->proxy_protocol};
+                           .proxy_protocol = c->proxy_protocol,
+                           .verbatim = c->verbatim,
+                           .arrived = arrived(c)};
     begin_dial(c, t, "tcp");
     c->dial = router_dial(c->front->setup.router, &req, on_dialled, c);
     if (c->dial)
@@ -178,6 +186,8 @@ void conn_dial_dgram(struct conn *c, const struct target *t)
     struct dial_req req = {.target = t ? *t : everywhere,
                            .client = c->report.client,
                            .dest = c->dest,
+                           .verbatim = c->verbatim && t != NULL,
+                           .arrived = arrived(c),
                            .one = t != NULL};
     begin_dial(c, &req.target, "udp");
     c->anywhere = !t;

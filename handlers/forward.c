@@ -96,6 +96,7 @@ static void step(struct conn *c)
     if (!pick(w, &t))
         return;
     c->proxy_protocol = ((const struct forward_front *)c->front)->cfg->proxy_protocol;
+    c->verbatim = true;
     if (c->client_dgram)
         conn_dial_dgram(c, &t);
     else

@@ -183,6 +183,7 @@ static void take_request(struct conn *c, const struct http1_head *h, size_t used
     conn_consume(c, used);
     c->impatient = !w->is_connect;
     struct target t = c->report.target;
+    c->verbatim = !w->is_connect;
     conn_dial(c, &t);
 }
 

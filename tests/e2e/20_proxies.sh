@@ -67,6 +67,13 @@ page "auto, socks5, password" "$TARGET" --socks5 "demo:demo-only@$SERVER:8001"
 check "auto, socks5, wrong password" probe --via "socks5://demo:wrong@$SERVER:8001" error "$TARGET" 80 'socks password refused' 2000
 code "auto, http, wrong password: 407" 407 -w '%{http_code}' -x "http://demo:wrong@$SERVER:8001" "http://$TARGET/"
 
+# who asks a proxy for itself is refused, before it has asked itself ten thousand times
+few() { [ "$(fds "$pid_proxies")" -lt 100 ]; }
+code "http, asked as a web server" 503 -w '%{http_code}' "http://$SERVER:8080/"
+code "http, asked for itself" 503 -w '%{http_code}' -x "http://$SERVER:8080" "http://$SERVER:8080/"
+code "auto, asked for itself by a name that is this machine" 503 -w '%{http_code}' -x "http://$SERVER:8000" http://0.0.0.0:8000/
+check "... without a crowd of connections" few
+
 whole() { # what via
 	check "$1: half-close by the application" probe --via "$2" up "$TARGET" 3000000
 	check "$1: half-close by the target" probe --via "$2" late "$TARGET" 3000000

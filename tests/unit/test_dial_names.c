@@ -55,6 +55,45 @@ START_TEST(test_a_known_address_needs_no_question)
 }
 END_TEST
 
+/* Where the client arrived is this service: a node there, or a target there that is sent what the
+ * client said, would dial it again and again. */
+START_TEST(test_nobody_is_sent_back_to_where_he_came_from)
+{
+    struct server echo;
+    struct dial_req req = {.verbatim = true};
+    struct chain *c = chain_new("chain-0");
+    world_start();
+    serve(&echo, NULL);
+    (void)add_node(add_hop(c, "hop-0"), "node-0", "127.0.0.1", echo.port, &dialer_tcp,
+                   &connector_forward, NULL);
+    struct router *direct = router_to(NULL), *chained = router_to(c);
+    req.target.addr = req.arrived = loopback(AF_INET, echo.port);
+    ck_assert_int_eq(dial_req_to(direct, &req), RC_REFUSED);
+    ck_assert_ptr_nonnull(strstr(got.res.diag.text, "a loop"));
+    req.target.addr = addr_v4("\0\0\0\0", echo.port); /* no address is this machine's */
+    ck_assert_int_eq(dial_req_to(direct, &req), RC_REFUSED);
+    req.target.addr = req.arrived;
+    req.arrived.port ^= 1;
+    ck_assert_int_eq(dial_req_to(direct, &req), RC_OK);
+    echo_over(got.s);
+    req.arrived.port ^= 1;
+    req.verbatim = false; /* CONNECT: what comes then is the client's own business */
+    ck_assert_int_eq(dial_req_to(direct, &req), RC_OK);
+    echo_over(got.s);
+    req.target.addr.port = 9;
+    ck_assert_int_eq(dial_req_to(chained, &req), RC_REFUSED);
+    ck_assert_ptr_nonnull(strstr(got.res.diag.text, "a loop"));
+    req.arrived.port ^= 1;
+    ck_assert_int_eq(dial_req_to(chained, &req), RC_OK);
+    echo_over(got.s);
+    router_free(direct);
+    router_free(chained);
+    chain_unref(c);
+    unserve(&echo);
+    world_stop();
+}
+END_TEST
+
 /* 127.0.0.1 for every name. */
 static void answer_here(struct dns_asker *to, const uint8_t *q, size_t n)
 {
@@ -151,6 +190,7 @@ int main(void)
     tcase_add_test(t, test_a_known_address_needs_no_question);
     tcase_add_test(t, test_a_name_that_travels_is_not_asked_for_here);
     tcase_add_test(t, test_names_of_nodes_are_our_own);
+    tcase_add_test(t, test_nobody_is_sent_back_to_where_he_came_from);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
