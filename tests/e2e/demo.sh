@@ -15,13 +15,13 @@ if inside "$C" curl -s -m 2 -o /dev/null "http://$TARGET/"; then bad "the target
 
 if [ "$mode" = yaml ]; then
 	start server "$S" "$CGOST" -C "$here/configs/demo-server.yaml"
-	wait_for "server" 10 listens "$S" 443
+	wait_for "server" 10 listens "$S" 443 || exit 1
 	start client "$C" "$CGOST" -C "$here/configs/demo-client.yaml"
 	note "server: cgost -C configs/demo-server.yaml
 client: cgost -C configs/demo-client.yaml"
 else
 	start server "$S" "$CGOST" -L 'relay+wss://demo:demo-only@:443?bind=true'
-	wait_for "server" 10 listens "$S" 443
+	wait_for "server" 10 listens "$S" 443 || exit 1
 	url='tungo://:0?name=tungo&net=192.168.123.1/24&mtu=1420&dns=1.1.1.1'
 	node='relay+wss://demo:demo-only@10.90.1.1:443?interface=eth0'
 	start client "$C" "$CGOST" -L "$url" -F "$node"
@@ -29,13 +29,13 @@ else
 client: cgost -L '$url' -F 'relay+wss://...@10.90.1.1:443?interface=eth0'
 (command lines have no hooks, so the demo sets the routes)"
 fi
-wait_for "device" 10 device_up "$C" tungo
+wait_for "device" 10 device_up "$C" tungo || exit 1
 if [ "$mode" = url ]; then
 	ip -n "$C" route del default
 	ip -n "$C" route add default via 192.168.123.1 dev tungo metric 1
 	ip -n "$C" route add default via 10.90.1.1 dev eth0 metric 10
 fi
-wait_for "route into the device" 10 sh -c "ip -n $C route get $TARGET | grep -q 'dev tungo'"
+wait_for "route into the device" 10 sh -c "ip -n $C route get $TARGET | grep -q 'dev tungo'" || exit 1
 inside "$C" ip route show default | sed 's/^/    /'
 
 note "TCP: curl fetches a file through it"

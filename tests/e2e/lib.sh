@@ -60,7 +60,7 @@ not_logged() { logged_times "$1" 0 "$2" "$3"; }                                 
 inside() { ns=$1 && shift && ip netns exec "$ns" "$@"; }
 net_up() {
 	for n in "$C" "$S" "$T"; do
-		ip netns add "$n"
+		ip netns add "$n" || { bad "no network namespaces here" && exit 1; }
 		inside "$n" sh -c 'for f in all default; do echo 0 >/proc/sys/net/ipv4/conf/$f/rp_filter; echo 0 >/proc/sys/net/ipv6/conf/$f/accept_dad; echo 0 >/proc/sys/net/ipv6/conf/$f/disable_ipv6; done; echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range'
 		ip -n "$n" link set lo up
 	done
