@@ -81,9 +81,9 @@ for v in 2 3; do
 	serve certFile=rsa.crt keyFile=rsa.key
 	stranger "server, TLS 1.$v, RSA key" "Verification: OK" -tls1_$v -brief -CAfile rsa.crt
 	serve certFile=p384.crt keyFile=p384.key
-	stranger "server, TLS 1.$v, P-384 only" "Server Temp Key: ECDH.*384" -tls1_$v -brief -groups P-384
+	stranger "server, TLS 1.$v, P-384 only" "Temp Key: ECDH.*384" -tls1_$v -brief -groups P-384
 	serve certFile=ec.crt keyFile=ec.key
-	stranger "server, TLS 1.$v, X25519" "Server Temp Key: X25519" -tls1_$v -brief
+	stranger "server, TLS 1.$v, X25519" "Temp Key: X25519" -tls1_$v -brief
 	serve certFile=ec.crt keyFile=ec.key caFile=rsa.crt
 	[ $v = 2 ] && want="alert bad certificate" || want="alert certificate required"
 	stranger "server, TLS 1.$v, client certificate missing" "$want" -tls1_$v -ign_eof
