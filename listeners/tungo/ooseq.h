@@ -16,8 +16,10 @@ struct packet;
 struct tungo_flow;
 
 enum {
-    OOSEQ_MAX = 4096,       /* list entries: more are one-byte segments sent on purpose */
-    OOSEQ_JOIN_BYTES = 512, /* smaller ones stay apart: a joined one is walked for each addition */
+    OOSEQ_MAX = 4096, /* list entries, joined ones are one: more are small segments far apart, or
+                         smaller than any link's, sent on purpose */
+    OOSEQ_JOIN_BYTES = 64, /* smaller ones stay apart: a joined one, which has up to 64 KB, is
+                              walked for each addition */
 };
 
 /* May lwIP see these bytes? No: an honest client does not send that, and lwIP would break over it,

@@ -95,6 +95,28 @@ START_TEST(test_neighbours_are_joined)
 }
 END_TEST
 
+/* A link with a small MTU has no small window: 10,000 segments behind one gap. */
+START_TEST(test_small_segments_fill_the_window)
+{
+    enum { SMALL = 100, WINDOW = 1 << 20 };
+    uint32_t n = WINDOW / SMALL;
+    static const size_t overhead = 100;
+
+    netstack_set_buffers(ns, WINDOW, 0);
+    establish("8.8.8.8", SMALL, 7);
+    for (uint32_t i = 1; i < n; i++)
+        send_raw(&c, TCPFLAG_ACK, c.seq + i * SMALL, SMALL);
+    ck_assert_uint_eq(ns->stats.dropped_ooseq, 0);
+    ck_assert_uint_lt(list_length(), 100);
+    ck_assert_uint_lt(ns->sources.held, n * (SMALL + overhead));
+    send_raw(&c, TCPFLAG_ACK, c.seq, SMALL);
+    ck_assert_uint_eq(drain(WINDOW), n * SMALL);
+    stream_abort(s);
+    turn();
+    ck_assert_uint_eq(ns->sources.held, 0);
+}
+END_TEST
+
 /* An acknowledgement costs the client work for each of them; but no news may be lost. */
 START_TEST(test_one_answer_tells_of_several_gaps)
 {
@@ -268,6 +290,7 @@ int main(void)
     const TTest *const tests[] = {
         test_a_flow_with_a_gap_for_ever,
         test_neighbours_are_joined,
+        test_small_segments_fill_the_window,
         test_one_answer_tells_of_several_gaps,
         test_copies_cut_nothing,
         test_copies_are_answered_without_sack,
