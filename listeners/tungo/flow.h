@@ -53,6 +53,7 @@ struct tungo_flow {
     struct outflow *outflow; /* NULL: no SACK, or not established yet */
 
     uint32_t acked_to;   /* rcv_nxt as the client last heard it */
+    uint32_t out_window; /* the client's, as it was last told, also where lwIP does not look */
     uint32_t untold_at;  /* the block that changed last */
     uint16_t mss;        /* real one: what the kernel cuts super-segments to */
     uint16_t raised_mss; /* what lwIP works with (offload.h) */

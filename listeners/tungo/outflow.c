@@ -20,6 +20,10 @@ enum {
     BLACKHOLE_FIRST = 4,
     BLACKHOLE_SECOND = 6,
     BLACKHOLE_MTU = 1280,
+    /* lwIP's timeouts in a row, of twelve: so many before a window that opens is worth sending all
+     * again, and no more while it is closed. */
+    CLOSED_TRIES_LEAST = 2,
+    CLOSED_TRIES_MOST = 4,
 };
 
 /* --- the wheel */
@@ -149,13 +153,13 @@ static void begin(struct tungo_flow *f)
     struct outflow *o;
 
     f->outflow_begun = true;
+    f->out_window = f->pcb->snd_wnd;
     if (f->ns->outflows.off || !(f->pcb->flags & TF_SACK))
         return;
     o = calloc(1, sizeof *o);
     if (!o)
         return; /* as without SACK */
     o->flow = f;
-    o->window = f->pcb->snd_wnd;
     list_init(&o->in_wheel);
     recovery_init(&o->recovery, f->ns->outflows.kind, f->mss, f->pcb->lastack, fineclock_us());
     if (f->window.rtt_us && f->window.rtt_us < HANDSHAKE_MOST_US)
@@ -163,39 +167,57 @@ static void begin(struct tungo_flow *f)
     f->outflow = o;
 }
 
-/* lwIP does not see a window that closes in front of bytes under way: it takes a smaller one only
- * with another acknowledgement. A client without memory does that, drops them and answers what is
- * sent again (RFC 9293 3.8.6.2.1). */
-static void take_window(struct tungo_flow *f, const struct sack_news *news)
+static bool is_closed(const struct tungo_flow *f)
 {
-    struct outflow *o = f->outflow;
-    uint32_t window = (uint32_t)news->window << f->pcb->snd_scale;
-
-    if (!news->is_ack)
-        return;
-    if (window > o->window)
-        recovery_hurry(&o->recovery);
-    o->window = window;
+    return f->out_window < f->mss;
 }
 
-static bool is_closed(const struct outflow *o)
+/* lwIP's own timeouts: not the last ones for who answers, and no longer than the window is closed.
+ */
+static void ease_timeouts(struct tungo_flow *f, bool opens)
 {
-    return o->window < o->flow->mss;
+    struct tcp_pcb *pcb = f->pcb;
+
+    if (!pcb->unacked || pcb->nrtx < CLOSED_TRIES_LEAST)
+        return;
+    if (opens) {
+        pcb->rto = (s16_t)((pcb->sa >> 3) + pcb->sv);
+        pcb->rtime = 0;
+        pcb->nrtx = 0; /* all is sent again once for each series of timeouts */
+        tcp_rexmit_rto(pcb);
+    } else if (is_closed(f) && pcb->nrtx > CLOSED_TRIES_MOST) {
+        pcb->nrtx = CLOSED_TRIES_MOST;
+    }
+}
+
+/* lwIP does not see a window that closes in front of bytes under way: it takes a smaller one only
+ * with another acknowledgement. A client without memory does that, drops them and answers what is
+ * sent again (RFC 9293 3.8.6.2.1). true: it was closed and is not any more. */
+static bool take_window(struct tungo_flow *f, const struct sack_news *news)
+{
+    uint32_t window = (uint32_t)news->window << f->pcb->snd_scale;
+    bool was_closed = is_closed(f);
+
+    if (f->outflow && window > f->out_window)
+        recovery_hurry(&f->outflow->recovery);
+    f->out_window = window;
+    return was_closed && !is_closed(f);
 }
 
 void outflow_before_input(struct tungo_flow *f, const struct packet *p, struct sack_news *ret_news)
 {
-    ret_news->is_ack = false;
-    if (!f->outflow)
+    ret_news->is_ack = ret_news->opens = false;
+    if (!f->outflow_begun)
         return;
     sack_read(p, ret_news);
     /* blocks of a segment that lwIP would not obey either say nothing (RFC 5961 5) */
     if (ret_news->seq - f->pcb->rcv_nxt + f->pcb->rcv_wnd > 2 * f->pcb->rcv_wnd ||
         ret_news->ack - f->pcb->lastack > f->pcb->snd_nxt - f->pcb->lastack)
         ret_news->n = 0;
-    else
-        take_window(f, ret_news);
-    f->pcb->dupacks = 0;
+    else if (ret_news->is_ack)
+        ret_news->opens = take_window(f, ret_news);
+    if (f->outflow)
+        f->pcb->dupacks = 0;
 }
 
 void outflow_after_input(struct tungo_flow *f, const struct sack_news *news)
@@ -212,10 +234,12 @@ void outflow_after_input(struct tungo_flow *f, const struct sack_news *news)
         uint64_t now_us = fineclock_us();
         recovery_sent(&o->recovery, pcb->snd_nxt, now_us);
         recovery_ack(&o->recovery, pcb->lastack, news->block, news->n, now_us);
-        if (is_closed(o))
+        if (is_closed(f))
             recovery_closed(&o->recovery);
         send_again(o, now_us);
         schedule(o, now_us);
+    } else if (!o && news->is_ack) {
+        ease_timeouts(f, news->opens);
     }
     bool was_shut = pcb->cwnd < pcb->snd_wnd || o;
     drive(f);
@@ -277,7 +301,7 @@ static void look_at(struct outflow *o, uint64_t now_us)
         flow_kill(f, RC_TIMEOUT);
         return;
     }
-    if (o->recovery.backoff > backoff && !is_closed(o))
+    if (o->recovery.backoff > backoff && !is_closed(f))
         suspect_length(o);
     if (f->pcb->unacked)
         send_again(o, now_us);

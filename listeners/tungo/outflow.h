@@ -5,7 +5,8 @@
  * zero-window probes and the list of unacknowledged segments, which is what resends come from; its
  * fast retransmit and its timeout are kept silent, its window follows ours. Used for every flow
  * whose client agreed to SACK; for others the window stands open and lwIP sends again what got lost
- * (three duplicate acknowledgements, or its timeout).
+ * (three duplicate acknowledgements, or its timeout). A window that closes in front of bytes under
+ * way is no loss: the client is asked for ever, and served as soon as there is room, in both.
  *
  * Owner: the flow, from its handshake until its pcb is gone. Timers: one wheel per netstack; it
  * turns only while bytes are under way.
@@ -43,7 +44,6 @@ struct outflow {
     struct tungo_flow *flow;
     struct list in_wheel;
     uint64_t due_us; /* of its slot */
-    uint32_t window; /* of the client, as it was last told */
 };
 
 bool outflows_init(struct netstack *ns);

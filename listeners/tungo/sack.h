@@ -21,6 +21,7 @@ struct sack_news {
     bool is_ack;
     uint32_t seq, ack; /* of the segment */
     uint16_t window;   /* not scaled */
+    bool opens;        /* it was closed before (outflow.c) */
     unsigned n;
     struct sack_block block[SACK_BLOCKS_MAX];
 };

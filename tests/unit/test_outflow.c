@@ -318,6 +318,43 @@ START_TEST(test_window_closed_in_front_of_bytes_under_way)
 }
 END_TEST
 
+/* The same for a client without SACK, which lwIP's own timeouts serve. */
+START_TEST(test_window_closed_without_sack)
+{
+    establish("8.8.8.8", 1380, -1);
+    struct tungo_flow *f = pcb_now()->callback_arg;
+    base = c.ack;
+    ck_assert_uint_eq(push(13800), 13800);
+    pass(5);
+    report(2760, 0, 0);
+    c.window = 0;
+    report(2760, 0, 0);
+    n_outs = 0;
+    for (unsigned seen = 0, ms = 0; ms < 3600000; ms += 50) {
+        pass(50);
+        if (n_outs != seen)
+            report(2760, 0, 0);
+        seen = n_outs;
+    }
+    ck_assert_int_eq(f->failed, RC_OK);
+    ck_assert_uint_ge(n_outs, 3600 / 120);
+    n_outs = 0;
+    c.window = 65535;
+    report(2760, 0, 0);
+    ck_assert_uint_ge(n_outs, 1);
+    ck_assert_uint_eq(last_u32(TCP_AT_SEQ) + last()->p.bytes - last()->p.payload - base, 13800);
+    unsigned once = n_outs;
+    for (int i = 0; i < 20; i++) { /* one that says so again and again is not sent all each time */
+        c.window = i % 2 ? 65535 : 0;
+        report(2760, 0, 0);
+    }
+    ck_assert_uint_eq(n_outs, once);
+    report(13800, 0, 0);
+    ck_assert_ptr_null(pcb_now()->unacked);
+    stream_abort(s);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -328,6 +365,7 @@ int main(void)
         test_without_sack_the_window_is_open,  test_strangers_reports_are_not_read,
         test_gap_is_reported_once_a_batch,     test_room_is_what_lwip_takes,
         test_closed_window_opens_again,        test_window_closed_in_front_of_bytes_under_way,
+        test_window_closed_without_sack,
     };
 
     with_recovery = true;
