@@ -38,6 +38,8 @@ struct tungo_flow *flow_new(struct netstack *ns, const struct flow_key *key)
     flowtab_add(&ns->table, &f->entry);
     list_init(&f->of_source);
     list_append(&f->source->by_use, &f->of_source);
+    list_init(&f->half_open);
+    list_append(&ns->half_open, &f->half_open);
     f->in_table = true;
     ns->stats.flows++;
     return f;
@@ -67,6 +69,7 @@ static void leave_table(struct tungo_flow *f)
     if (f->in_table)
         flowtab_remove(&f->ns->table, &f->entry);
     list_remove(&f->of_source);
+    list_remove(&f->half_open);
     f->in_table = false;
 }
 

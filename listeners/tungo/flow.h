@@ -9,8 +9,8 @@
  *   - the pcb (callback argument, extension argument, netif hints): the flow is not ended while
  *     flow->pcb is set; lwIP's destroy callback, which runs on every way a pcb can go, clears it;
  *   - the stream's layer: not ended while flow->layer is set; the layer's destroy clears it;
- *   - the lists of the turn, of ticks, of due acknowledgements, the idle wheel and the parking lot:
- *     flow_end() takes the flow out of all of them, each in O(1);
+ *   - the lists of the turn, of ticks, of due acknowledgements, of half-open flows, the idle wheel
+ *     and the parking lot: flow_end() takes the flow out of all of them, each in O(1);
  *   - the handler, between on_flow and accept, refuse or on_flow_gone: a parked flow ends only
  *     through one of these;
  *   - a caller up the stack that still looks at it: memory goes at the end of the turn.
@@ -47,6 +47,7 @@ struct tungo_flow {
     struct netlayer *layer; /* NULL: not yet, or closed by its owner */
     struct source *source;  /* on whose account its memory is */
     struct list of_source;  /* while in_table, in the order of use */
+    struct list half_open;  /* until the client has completed its handshake (room.h) */
     struct recvq rx;
     struct sendq tx;
     struct inwindow window;  /* offered to the client, while it has a pcb */

@@ -111,6 +111,7 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
     if (err != ERR_OK || !pcb || !f)
         return ERR_VAL;
     f->established = true;
+    list_remove(&f->half_open);
     inwindow_set_rtt(&f->window, fineclock_us() - f->window.mark_us);
     flow_wake(f);
     return ERR_OK;

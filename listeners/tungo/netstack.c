@@ -84,6 +84,7 @@ struct netstack *netstack_new(struct loop *loop, struct tungo *t)
     ns->flows_max = NETSTACK_FLOWS_MAX;
     budget_init(&ns->resets, &resets);
     list_init(&ns->parking.lot);
+    list_init(&ns->half_open);
     if (!netpcb_listener() || !flowtab_init(&ns->table) ||
         !sources_init(&ns->sources, NETSTACK_HELD_BYTES)) {
         flowtab_done(&ns->table);

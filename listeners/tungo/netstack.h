@@ -58,7 +58,8 @@ struct netstack {
     struct blocks blocks;
     struct sources sources;
     struct flowtab table;
-    struct list turn;                   /* flows that a packet came for in this turn */
+    struct list half_open; /* flows whose handshake is not complete, the oldest first */
+    struct list turn;      /* flows that a packet came for in this turn */
     const struct tungo_flow *gathering; /* what it acknowledges now waits for the end of the turn */
     struct list ticks;                  /* flows with something lwIP's slow timer must look at */
     struct list acks;    /* flows with a small acknowledgement due at the next tick */

@@ -10,6 +10,14 @@ static struct tungo_flow *unused_for_longest(const struct source *s)
                                      : LIST_OWNER(s->by_use.next, struct tungo_flow, of_source);
 }
 
+/* Nobody's addresses may come by thousands, but they do not answer. */
+static struct tungo_flow *least_real(const struct netstack *ns)
+{
+    return list_is_empty(&ns->half_open)
+               ? LIST_OWNER(ns->table.oldest, struct tungo_flow, entry)
+               : LIST_OWNER(ns->half_open.next, struct tungo_flow, half_open);
+}
+
 static void evict(struct netstack *ns, struct tungo_flow *f)
 {
     ns->stats.evicted++;
@@ -25,7 +33,7 @@ bool room_for_flow(struct netstack *ns, const struct addr *client)
         return true;
     own = s ? unused_for_longest(s) : NULL;
     if (!own && ns->table.n >= ns->flows_max) {
-        evict(ns, LIST_OWNER(ns->table.oldest, struct tungo_flow, entry));
+        evict(ns, least_real(ns));
         return true;
     }
     if (own && loop_now_ms(ns->loop) - own->heard_ms < ROOM_SILENT_MS) {

@@ -7,6 +7,11 @@
  * again. So a client that opens thousands takes nothing from those that have few, and the next one
  * finds room.
  *
+ * One host that sends from thousands of addresses that are not its own is thousands of clients with
+ * a flow each. But nobody completes the handshakes of these: when the table is full of them, a
+ * client that has nothing yet takes the place of the flow that is half open for longest, and only
+ * if there is none that of the longest unused.
+ *
  * Ports that send datagrams, their associations and destinations have caps, too (udp_table.h): once
  * one is reached the client that has most of them loses the one that it used longest ago.
  *

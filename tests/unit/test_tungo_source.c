@@ -171,6 +171,72 @@ START_TEST(test_unacknowledged_bytes_do_not_starve_others)
 }
 END_TEST
 
+/* The handshake of a client, which becomes c; its stream is s. */
+static void open_for(struct client client)
+{
+    c = client;
+    send_syn(&c, MTU_PAYLOAD, 7);
+    ck_assert_ptr_nonnull(parked);
+    s = tungo_flow_accept(parked);
+    c.ack = last_u32(TCP_AT_SEQ) + 1;
+    c.seq++;
+    send_data(&c, 0, 0);
+    ck_assert_int_eq(stream_open(s), RC_OK);
+}
+
+/* One host sends SYNs from 10,000 addresses: half of them are let in, half wait for their dial. */
+START_TEST(test_addresses_of_nobody_end_no_flow)
+{
+    enum { MOST = 64, FLOWS = 8, FLOOD = 10000, RING = 2 * MOST };
+    struct stream *flows[FLOWS], *ring[RING] = {NULL}, *late;
+    struct client clients[FLOWS];
+
+    ns->flows_max = MOST;
+    for (int i = 0; i < FLOWS; i++) {
+        clients[i] = client_new("8.8.8.8", (uint16_t)(40000 + i));
+        clients[i].src.ip[3] = (uint8_t)(2 + i / 4);
+        open_for(clients[i]);
+        flows[i] = s;
+        clients[i] = c;
+    }
+    for (int i = 0; i < FLOOD; i++) {
+        struct client nobody = client_new("8.8.8.8", 1000);
+        nobody.src.ip[1] = (uint8_t)(1 + i / 256);
+        nobody.src.ip[2] = (uint8_t)i;
+        fake_ms++;
+        send_syn(&nobody, MTU_PAYLOAD, 7);
+        if (i % 2 && parked) {
+            struct stream **at = &ring[i / 2 % RING];
+            if (*at)
+                stream_abort(*at); /* as its owner does, which has heard of its end */
+            *at = tungo_flow_accept(parked);
+            ck_assert_ptr_nonnull(*at);
+        }
+        ck_assert_uint_le(ns->table.n, MOST);
+        turn();
+    }
+    ck_assert_uint_le(ns->sources.table.n, MOST + RING);
+    ck_assert_uint_ge(ns->stats.evicted, FLOOD - MOST);
+    for (int i = 0; i < FLOWS; i++) {
+        c = clients[i];
+        s = flows[i];
+        send_data(&c, 0, 1000);
+        ck_assert_uint_eq(drain(2000), 1000);
+        ck_assert_uint_eq(push(500), 500);
+    }
+    struct client next = client_new("8.8.8.8", 42000); /* who has nothing yet finds room */
+    next.src.ip[3] = 99;
+    open_for(next);
+    late = s;
+    for (int i = 0; i < RING; i++)
+        if (ring[i])
+            stream_abort(ring[i]);
+    for (int i = 0; i < FLOWS; i++)
+        stream_abort(flows[i]);
+    stream_abort(late);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -179,6 +245,7 @@ int main(void)
         test_pbufs_are_counted_until_they_are_freed,
         test_unread_flows_do_not_starve_others,
         test_unacknowledged_bytes_do_not_starve_others,
+        test_addresses_of_nobody_end_no_flow,
     };
     return run_tests("tungo_source", tests, sizeof tests / sizeof *tests);
 }
