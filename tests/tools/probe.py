@@ -18,6 +18,7 @@ error HOST PORT NAMES MS connecting fails with one of NAMES (ECONNREFUSED|socks 
 flows HOST COUNT MAX     COUNT echo flows of random length at once
 live HOST COUNT READY    COUNT flows that echo until they break; READY then says how many rounds each has done at least
 rest HOST COUNT BYTES READY  COUNT flows echo so many bytes at once, then say nothing; makes READY, then waits for SIGTERM
+idle HOST COUNT READY    COUNT flows echo once and make READY; at SIGTERM all of them must still echo
 hold HOST PORT COUNT READY   connects COUNT times, makes READY, then waits for SIGTERM
 slow HOST PORT TEXT MIN MAX  sends TEXT (\\x escapes) and then a byte now and then, as a client that never ends its request:
                          the other side must close after MIN and before MAX seconds
@@ -259,7 +260,7 @@ def error(host, port, names, ms):
         except (OSError, Bad) as e:
             what = name_of(e)
         took = (time.monotonic() - t) * 1000
-        if what == "ENOTCONN":  # seldom connect() finds no error, and no connection either
+        if what == "ENOTCONN":  # Linux queues an ICMP error, which wakes poll(), before SO_ERROR has it
             late.append(what)
             continue
         need(what in names.split("|"), f"{what}, not {names}, after {took:.0f} ms")
@@ -341,6 +342,23 @@ def rest(host, count, size, ready):
     open(ready, "w").close()
     signal.sigwait([signal.SIGTERM])
     return f"{len(kept)} held"
+
+
+def idle(host, count, ready):
+    def still(s):
+        try:
+            s.sendall(b"word")
+            return take(s, 4) == b"word"
+        except (OSError, Bad):
+            return False
+
+    kept = [connect(host, 7) for _ in range(int(count))]
+    need(all([still(s) for s in kept]), "no echo")
+    open(ready, "w").close()
+    signal.sigwait([signal.SIGTERM])
+    n = sum([still(s) for s in kept])
+    need(n == len(kept), f"{n} of {len(kept)} still echo")
+    return f"{n} still echo"
 
 
 def slow(host, port, text, least, most):
@@ -442,11 +460,11 @@ p = argparse.ArgumentParser()
 p.add_argument("--via", type=urlsplit)
 p.add_argument("--seconds", type=float)
 p.add_argument("--seed", type=int, default=1)
-p.add_argument("verb", choices="up down lazyup lazydown echo late first reset error flows live rest hold slow udp udpmany udpbig udplate".split())
+p.add_argument("verb", choices="up down lazyup lazydown echo late first reset error flows live rest idle hold slow udp udpmany udpbig udplate".split())
 p.add_argument("arguments", nargs="*")
 opt = p.parse_args()
 threading.stack_size(1 << 17)
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM] if opt.verb in ("hold", "rest") else [])
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM] if opt.verb in ("hold", "idle", "rest") else [])
 try:
     print(globals()[opt.verb](*opt.arguments) or "ok")
 except (OSError, Bad) as e:

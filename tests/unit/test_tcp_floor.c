@@ -8,6 +8,7 @@
 #include <check.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct loop *loop;
@@ -86,6 +87,38 @@ START_TEST(test_reset_without_bytes_fails_a_send)
     peer = -1;
     pass_ms(5);
     ck_assert_int_eq(send_some(), RC_RESET);
+}
+END_TEST
+
+/* Where lies > 0 there is no SO_ERROR yet: so it is for a moment when an ICMP error came. */
+static int lies;
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    if (level == SOL_SOCKET && name == SO_ERROR && lies > 0) {
+        lies--;
+        memset(value, 0, *len);
+        return 0;
+    }
+    return (int)syscall(SYS_getsockopt, fd, level, name, value, len);
+}
+
+START_TEST(test_no_error_is_no_connection)
+{
+    struct addr nobody = {.family = AF_INET, .ip = {127, 0, 0, 1}, .port = 1};
+
+    for (int i = 1; i <= 2; i++) {
+        struct stream *late = stream_new(loop);
+        struct diag diag = {.rc = RC_OK};
+        struct layer *l = tcp_connect_layer(loop, &nobody, NULL, &diag);
+        ck_assert_msg(l != NULL, "%s", diag.text);
+        stream_push(late, l);
+        lies = i;
+        pass_ms(5);
+        ck_assert_int_eq(stream_open(late), i == 1 ? RC_REFUSED : RC_AGAIN);
+        ck_assert_int_eq(lies, 0);
+        stream_close(late);
+    }
 }
 END_TEST
 
@@ -177,6 +210,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_what_came_before_a_reset_can_be_read_after_a_failed_send);
     tcase_add_test(t, test_reset_without_bytes_fails_a_send);
+    tcase_add_test(t, test_no_error_is_no_connection);
     tcase_add_test(t, test_a_hot_socket_keeps_what_was_told);
     tcase_add_test(t, test_events_follow_the_registration);
     suite_add_tcase(suite, t);
