@@ -10,11 +10,10 @@ static struct tungo_flow *unused_for_longest(const struct source *s)
                                      : LIST_OWNER(s->by_use.next, struct tungo_flow, of_source);
 }
 
-/* Nobody's addresses may come by thousands, but they do not answer. */
-static struct tungo_flow *least_real(const struct netstack *ns)
+static struct tungo_flow *half_open_for_longest(const struct netstack *ns)
 {
     return list_is_empty(&ns->half_open)
-               ? LIST_OWNER(ns->table.oldest, struct tungo_flow, entry)
+               ? NULL
                : LIST_OWNER(ns->half_open.next, struct tungo_flow, half_open);
 }
 
@@ -27,13 +26,18 @@ static void evict(struct netstack *ns, struct tungo_flow *f)
 bool room_for_flow(struct netstack *ns, const struct addr *client)
 {
     const struct source *s = source_find(&ns->sources, client);
-    struct tungo_flow *own;
+    struct tungo_flow *own, *unreal;
 
     if (shares_may(s ? s->flows : 0, ns->table.n, ns->flows_max))
         return true;
+    unreal = half_open_for_longest(ns);
+    if (unreal && (s ? s->flows : 0) < ns->flows_max / SHARES_RESERVE_PART) {
+        evict(ns, unreal);
+        return true;
+    }
     own = s ? unused_for_longest(s) : NULL;
     if (!own && ns->table.n >= ns->flows_max) {
-        evict(ns, least_real(ns));
+        evict(ns, LIST_OWNER(ns->table.oldest, struct tungo_flow, entry));
         return true;
     }
     if (own && loop_now_ms(ns->loop) - own->heard_ms < ROOM_SILENT_MS) {

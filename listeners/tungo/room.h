@@ -8,9 +8,9 @@
  * finds room.
  *
  * One host that sends from thousands of addresses that are not its own is thousands of clients with
- * a flow each. But nobody completes the handshakes of these: when the table is full of them, a
- * client that has nothing yet takes the place of the flow that is half open for longest, and only
- * if there is none that of the longest unused.
+ * a flow each. But nobody completes the handshakes of these: a client that has less than an eighth
+ * of all takes the place of the flow that is half open for longest. Only if there is none its own
+ * goes, or, if it has none, that of anybody which was longest unused.
  *
  * Ports that send datagrams, their associations and destinations have caps, too (udp_table.h): once
  * one is reached the client that has most of them loses the one that it used longest ago.

@@ -188,7 +188,7 @@ static void open_for(struct client client)
 START_TEST(test_addresses_of_nobody_end_no_flow)
 {
     enum { MOST = 64, FLOWS = 8, FLOOD = 10000, RING = 2 * MOST };
-    struct stream *flows[FLOWS], *ring[RING] = {NULL}, *late;
+    struct stream *flows[FLOWS], *ring[RING] = {NULL}, *late[2];
     struct client clients[FLOWS];
 
     ns->flows_max = MOST;
@@ -224,16 +224,24 @@ START_TEST(test_addresses_of_nobody_end_no_flow)
         ck_assert_uint_eq(drain(2000), 1000);
         ck_assert_uint_eq(push(500), 500);
     }
-    struct client next = client_new("8.8.8.8", 42000); /* who has nothing yet finds room */
-    next.src.ip[3] = 99;
-    open_for(next);
-    late = s;
+    for (uint8_t ip = 2; ip < 100;
+         ip += 97) { /* who has some, and who has nothing yet, finds room */
+        struct client next = client_new("8.8.8.8", 42000);
+        next.src.ip[3] = ip;
+        open_for(next);
+        late[ip == 2] = s;
+    }
+    for (int i = 0; i < FLOWS; i++) {
+        c = clients[i];
+        ck_assert_ptr_nonnull(pcb_now());
+    }
     for (int i = 0; i < RING; i++)
         if (ring[i])
             stream_abort(ring[i]);
     for (int i = 0; i < FLOWS; i++)
         stream_abort(flows[i]);
-    stream_abort(late);
+    stream_abort(late[0]);
+    stream_abort(late[1]);
 }
 END_TEST
 
