@@ -25,8 +25,8 @@ struct http_front {
 
 struct http_conn {
     struct conn conn;
-    struct exchange_request req; /* of a plain request; head NULL: none */
-    struct exchange *exchange;
+    struct httpforward_request req; /* of a plain request; head NULL: none */
+    struct httpforward *forward;
     struct udp_tunnel *tunnel;
     size_t scanned;
     bool is_connect;
@@ -72,7 +72,7 @@ static void answer_as_proxy(struct conn *c, unsigned status, enum rc rc, const c
     answer(c, status, fields, rc, reason);
 }
 
-static void exchange_failed(struct conn *c, enum rc rc, const char *reason)
+static void forward_failed(struct conn *c, enum rc rc, const char *reason)
 {
     answer_as_proxy(c, 503, rc, reason);
 }
@@ -155,7 +155,7 @@ static void begin_request(struct conn *c, const struct http1_head *h,
         answer_as_proxy(c, 403, RC_DENIED, "bypass");
         return;
     }
-    enum rc rc = plain ? exchange_prepare(h, a, &w->req) : RC_OK;
+    enum rc rc = plain ? httpforward_prepare(h, a, &w->req) : RC_OK;
     if (rc != RC_OK)
         answer_as_proxy(c, rc == RC_PROTO ? 400 : 503, rc, "the request can't be passed on");
 }
@@ -237,8 +237,8 @@ static void dialled(struct conn *c, enum rc rc, const char *reason)
         return;
     }
     if (!w->is_connect) {
-        exchange_start(c, &w->req, c->front->header_ms, next_request, exchange_failed,
-                       &w->exchange);
+        httpforward_start(c, &w->req, c->front->header_ms, next_request, forward_failed,
+                          &w->forward);
         return;
     }
     if (write_head(&out, c, 200, "Connection established") && wr_text(&out, "Proxy-Agent: ") &&
@@ -251,7 +251,7 @@ static void dialled(struct conn *c, enum rc rc, const char *reason)
 static void conn_gone(struct conn *c)
 {
     struct http_conn *w = (struct http_conn *)c;
-    exchange_free(w->exchange);
+    httpforward_free(w->forward);
     udp_tunnel_free(w->tunnel);
     free(w->req.head);
 }

@@ -9,6 +9,7 @@
 #include "handlers/httpforward.h"
 #include "core/splice.h"
 #include "handlers/conn.h"
+#include "handlers/httphead.h"
 #include <stdlib.h>
 
 enum {
@@ -18,10 +19,10 @@ enum {
     QUIET_MS = 15 * 60 * 1000 /* silence in the middle of a body */
 };
 
-struct exchange {
+struct httpforward {
     struct conn *conn;
-    struct exchange **owner; /* the conn's pointer, NULL once it is over */
-    struct exchange_request req;
+    struct httpforward **owner; /* the conn's pointer, NULL once it is over */
+    struct httpforward_request req;
     void (*next)(struct conn *c);
     void (*fail)(struct conn *c, enum rc rc, const char *reason);
     size_t head_sent, allowed;
@@ -44,129 +45,34 @@ static void on_event(struct stream *s, unsigned ready, void *arg);
 
 /* ---------------------------------------------------------------- heads */
 
-static bool starts_nocase(struct slice s, const char *prefix)
+enum rc httpforward_prepare(const struct http1_head *h, const struct http1_authority *a,
+                            struct httpforward_request *ret_req)
 {
-    size_t n = strlen(prefix);
-    return s.n >= n && slice_equal_nocase((struct slice){s.p, n}, prefix);
-}
-
-static bool is_listed(const struct http1_head *h, struct slice name)
-{
-    char text[64];
-    if (name.n >= sizeof text)
-        return false;
-    memcpy(text, name.p, name.n);
-    text[name.n] = '\0';
-    return http1_has_token(h, "Connection", text);
-}
-
-/* Fields that speak of one connection, not of the message (RFC 9110 7.6.1). A body is passed on as
- * it came, so what frames it stays, whatever Connection names. */
-static bool is_hop_field(const struct http1_head *h, struct slice name)
-{
-    if (slice_equal_nocase(name, "Transfer-Encoding") || slice_equal_nocase(name, "Content-Length"))
-        return false;
-    return slice_equal_nocase(name, "Connection") || slice_equal_nocase(name, "Keep-Alive") ||
-           starts_nocase(name, "Proxy-") || slice_equal_nocase(name, "Gost-Target") ||
-           slice_equal_nocase(name, "X-Gost-Target") || is_listed(h, name);
-}
-
-static bool write_fields(struct wr *w, const struct http1_head *h, bool upgrade)
-{
-    for (size_t i = 0; i < h->n_fields; i++) {
-        const struct http1_field *f = &h->fields[i];
-        bool kept = upgrade && slice_equal_nocase(f->name, "Upgrade");
-        if (!kept && is_hop_field(h, f->name))
-            continue;
-        if (h->method.n > 0 && slice_equal_nocase(f->name, "Host"))
-            continue; /* written first, from the target */
-        if (!wr_slice(w, f->name) || !wr_text(w, ": ") || !wr_slice(w, f->value) ||
-            !wr_text(w, "\r\n"))
-            return false;
-    }
-    return true;
-}
-
-static bool is_upgrade(const struct http1_head *h)
-{
-    return http1_has_token(h, "Connection", "upgrade") && http1_find(h, "Upgrade", NULL);
-}
-
-static bool wants_keep_alive(const struct http1_head *h)
-{
-    bool close = http1_has_token(h, "Connection", "close") ||
-                 http1_has_token(h, "Proxy-Connection", "close");
-    bool keep = http1_has_token(h, "Connection", "keep-alive") ||
-                http1_has_token(h, "Proxy-Connection", "keep-alive");
-    return !close && (h->minor > 0 || keep);
-}
-
-static bool write_request(struct wr *w, const struct http1_head *h, const struct http1_authority *a)
-{
-    struct slice path = a->path;
-    bool upgrade = is_upgrade(h);
-    if (path.n == 0)
-        path = slice_of(slice_equal(h->method, "OPTIONS") ? "*" : "/");
-    return wr_slice(w, h->method) && wr_text(w, " ") &&
-           (path.p[0] != '?' || wr_text(w, "/")) && /* "http://host?query" */
-           wr_slice(w, path) && wr_text(w, h->minor > 0 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n") &&
-           wr_text(w, "Host: ") && wr_slice(w, a->text) && wr_text(w, "\r\n") &&
-           write_fields(w, h, upgrade) &&
-           wr_text(w, upgrade ? "Connection: Upgrade\r\n\r\n" : "Connection: close\r\n\r\n");
-}
-
-enum rc exchange_prepare(const struct http1_head *h, const struct http1_authority *a,
-                         struct exchange_request *ret_req)
-{
-    struct exchange_request req = {
-        .minor = h->minor, .keep_alive = wants_keep_alive(h), .upgrade = is_upgrade(h)};
-    const size_t cap = HTTP1_HEAD_MAX_BYTES + 512;
+    struct httpforward_request req = {.minor = h->minor,
+                                      .keep_alive = httphead_keeps_alive(h),
+                                      .upgrade = httphead_is_upgrade(h)};
     enum rc rc = http1_body_of_request(h, &req.body);
+    if (rc == RC_OK)
+        rc = httphead_request(h, a, &req.head, &req.head_bytes);
     if (rc != RC_OK)
         return rc;
     memcpy(req.method, h->method.p, h->method.n);
-    req.head = malloc(cap);
-    if (!req.head)
-        return RC_NOMEM;
-    struct wr w = wr_init(req.head, cap);
-    if (!write_request(&w, h, a)) {
-        free(req.head);
-        return RC_LIMIT;
-    }
-    req.head_bytes = wr_used(&w);
     *ret_req = req;
     return RC_OK;
 }
 
 /* The answer's head for the client. */
-static enum rc write_answer(struct exchange *x, const struct http1_head *h)
+static enum rc write_answer(struct httpforward *x, const struct http1_head *h)
 {
-    const size_t cap = HTTP1_HEAD_MAX_BYTES + 512;
-    bool final = h->status >= 200;
-    x->head = malloc(cap);
-    if (!x->head)
-        return RC_NOMEM;
-    struct wr w = wr_init(x->head, cap);
-    struct slice line = h->first_line;
-    bool ok = wr_text(&w, x->req.minor > 0 ? "HTTP/1.1" : "HTTP/1.0") &&
-              wr_slice(&w, (struct slice){line.p + 8, line.n - 8}) &&
-              write_fields(&w, h, h->status == 101);
-    if (ok && h->status == 101)
-        ok = wr_text(&w, "Connection: Upgrade\r\n");
-    else if (ok && final && !x->keep)
-        ok = wr_text(&w, "Connection: close\r\n");
-    else if (ok && final && x->req.minor == 0)
-        ok = wr_text(&w, "Connection: keep-alive\r\n");
-    if (!ok || !wr_text(&w, "\r\n"))
-        return RC_LIMIT;
-    x->head_len = wr_used(&w);
+    struct httphead_wish wish = {.minor = x->req.minor, .keep = x->keep};
+
     x->head_out = 0;
-    return RC_OK;
+    return httphead_answer(h, &wish, &x->head, &x->head_len);
 }
 
 /* ---------------------------------------------------------------- the end */
 
-static void record(struct exchange *x)
+static void record(struct httpforward *x)
 {
     struct conn *c = x->conn;
     struct splice_result res = {
@@ -178,7 +84,7 @@ static void record(struct exchange *x)
     c->up_bytes = c->down_bytes = 0;
 }
 
-static void finish(struct exchange *x)
+static void finish(struct httpforward *x)
 {
     struct conn *c = x->conn;
     void (*next)(struct conn *) = x->next;
@@ -186,7 +92,7 @@ static void finish(struct exchange *x)
     record(x);
     stream_close(c->target);
     c->target = NULL;
-    exchange_free(x);
+    httpforward_free(x);
     if (keep)
         next(c);
     else
@@ -194,7 +100,7 @@ static void finish(struct exchange *x)
 }
 
 /* After the answer has begun nothing can be said any more: the client must see that it is cut. */
-static void fail(struct exchange *x, enum rc rc, const char *reason)
+static void fail(struct httpforward *x, enum rc rc, const char *reason)
 {
     struct conn *c = x->conn;
     if (!x->answering && !x->head) {
@@ -202,7 +108,7 @@ static void fail(struct exchange *x, enum rc rc, const char *reason)
         strncpy(text, reason && *reason ? reason : rc_name(rc), sizeof text - 1);
         text[sizeof text - 1] = '\0';
         void (*answer)(struct conn *, enum rc, const char *) = x->fail;
-        exchange_free(x);
+        httpforward_free(x);
         answer(c, rc, text);
         return;
     }
@@ -213,12 +119,12 @@ static void fail(struct exchange *x, enum rc rc, const char *reason)
 
 static void on_quiet(struct timer *t)
 {
-    struct exchange *x = (struct exchange *)((char *)t - offsetof(struct exchange, quiet));
+    struct httpforward *x = (struct httpforward *)((char *)t - offsetof(struct httpforward, quiet));
     fail(x, RC_TIMEOUT, x->answering ? "silence in the middle of an answer" : "no answer in time");
 }
 
 /* The time for an answer begins when the request is through: an upload may pause. */
-static void arm(struct exchange *x)
+static void arm(struct httpforward *x)
 {
     bool asked = x->head_sent == x->req.head_bytes && x->req.body.done && x->allowed == 0;
     uint32_t ms = asked && !x->answering ? x->answer_ms : QUIET_MS;
@@ -229,7 +135,7 @@ static void arm(struct exchange *x)
 /* ---------------------------------------------------------------- up */
 
 /* RC_OK: something moved; RC_AGAIN: not now. Other results are final for the target's stream. */
-static enum rc send_head(struct exchange *x)
+static enum rc send_head(struct httpforward *x)
 {
     struct iovec v = {x->req.head + x->head_sent, x->req.head_bytes - x->head_sent};
     size_t n;
@@ -241,7 +147,7 @@ static enum rc send_head(struct exchange *x)
     return rc;
 }
 
-static enum rc send_body(struct exchange *x)
+static enum rc send_body(struct httpforward *x)
 {
     struct conn *c = x->conn;
     struct iovec v = {c->in, x->allowed};
@@ -257,7 +163,7 @@ static enum rc send_body(struct exchange *x)
 }
 
 /* false: the exchange is over. */
-static bool pump_up(struct exchange *x)
+static bool pump_up(struct httpforward *x)
 {
     struct conn *c = x->conn;
     for (int i = 0; i < TURN_RUNS; i++) {
@@ -289,7 +195,7 @@ static bool pump_up(struct exchange *x)
 }
 
 /* What the client still sends: its body, and ahead of time its next request. */
-static bool read_client(struct exchange *x)
+static bool read_client(struct httpforward *x)
 {
     enum rc rc = x->client_done ? RC_LIMIT : conn_fill(x->conn, IN_MAX_BYTES);
     if (rc == RC_EOF) {
@@ -308,7 +214,7 @@ static bool read_client(struct exchange *x)
 
 /* ---------------------------------------------------------------- down */
 
-static enum rc take_head(struct exchange *x)
+static enum rc take_head(struct httpforward *x)
 {
     struct http1_head *h = malloc(sizeof *h);
     size_t used;
@@ -336,7 +242,7 @@ static enum rc take_head(struct exchange *x)
     return rc;
 }
 
-static enum rc send_client(struct exchange *x, const char *p, size_t n, size_t *ret_n)
+static enum rc send_client(struct httpforward *x, const char *p, size_t n, size_t *ret_n)
 {
     union {
         const char *in;
@@ -346,7 +252,7 @@ static enum rc send_client(struct exchange *x, const char *p, size_t n, size_t *
     return stream_send(x->conn->client, &v, 1, ret_n);
 }
 
-static enum rc flush_down(struct exchange *x)
+static enum rc flush_down(struct httpforward *x)
 {
     size_t n = 0;
     enum rc rc;
@@ -371,7 +277,7 @@ static enum rc flush_down(struct exchange *x)
     return rc;
 }
 
-static enum rc read_target(struct exchange *x)
+static enum rc read_target(struct httpforward *x)
 {
     size_t n;
     enum rc rc = stream_recv(x->conn->target, x->down + x->down_len, DOWN_BYTES - x->down_len, &n);
@@ -380,25 +286,25 @@ static enum rc read_target(struct exchange *x)
     return rc;
 }
 
-static void switch_protocols(struct exchange *x)
+static void switch_protocols(struct httpforward *x)
 {
     struct conn *c = x->conn;
     char *rest = x->down;
     size_t n = x->down_len;
     x->down = NULL;
-    exchange_free(x);
+    httpforward_free(x);
     /* What the target said behind its 101 goes first. */
     conn_splice(c, rest, n);
     free(rest);
 }
 
-static bool is_answered(const struct exchange *x)
+static bool is_answered(const struct httpforward *x)
 {
     return x->answering && !x->switched && x->answer.done && x->passed == 0 && !x->head;
 }
 
 /* One move; RC_OK: go on, RC_AGAIN: wait. */
-static enum rc step_down(struct exchange *x)
+static enum rc step_down(struct httpforward *x)
 {
     enum rc rc;
     if (x->head || x->passed > 0) {
@@ -426,7 +332,7 @@ static enum rc step_down(struct exchange *x)
 }
 
 /* false: the exchange is over. */
-static bool pump_down(struct exchange *x)
+static bool pump_down(struct httpforward *x)
 {
     for (int i = 0; i < TURN_RUNS; i++) {
         if (x->switched && !x->head) {
@@ -458,7 +364,7 @@ static bool pump_down(struct exchange *x)
 
 /* ---------------------------------------------------------------- events */
 
-static void want(struct exchange *x)
+static void want(struct httpforward *x)
 {
     struct conn *c = x->conn;
     unsigned client = 0, target = 0;
@@ -476,19 +382,19 @@ static void want(struct exchange *x)
 
 static void on_event(struct stream *s, unsigned ready, void *arg)
 {
-    struct exchange *x = arg;
+    struct httpforward *x = arg;
     if (s == x->conn->client && (ready & STREAM_IN) && !read_client(x))
         return;
     if (pump_up(x) && pump_down(x))
         want(x);
 }
 
-void exchange_start(struct conn *c, struct exchange_request *req, uint32_t answer_ms,
-                    void (*next)(struct conn *c),
-                    void (*fail_fn)(struct conn *c, enum rc rc, const char *reason),
-                    struct exchange **ret_x)
+void httpforward_start(struct conn *c, struct httpforward_request *req, uint32_t answer_ms,
+                       void (*next)(struct conn *c),
+                       void (*fail_fn)(struct conn *c, enum rc rc, const char *reason),
+                       struct httpforward **ret_x)
 {
-    struct exchange *x = calloc(1, sizeof *x);
+    struct httpforward *x = calloc(1, sizeof *x);
     char *down = malloc(DOWN_BYTES);
     if (!x || !down) {
         free(x);
@@ -514,7 +420,7 @@ void exchange_start(struct conn *c, struct exchange_request *req, uint32_t answe
         want(x);
 }
 
-void exchange_free(struct exchange *x)
+void httpforward_free(struct httpforward *x)
 {
     if (!x || x->over)
         return;
