@@ -1,7 +1,7 @@
 /* connectors/relay_assoc.c - the floor that asks a relay node for a UDP association (BIND and UDP,
  * 0x82), and what both relay floors share. wire-protocols.md 1.2, 1.3, 1.7.
  */
-#include "connectors/exchange.h"
+#include "connectors/handshake.h"
 #include "connectors/relay_node.h"
 #include "core/secret.h"
 #include <stdlib.h>
@@ -13,7 +13,7 @@ enum state { ST_REQUEST_SEND, ST_HEAD_RECV, ST_FEATURES_RECV, ST_DONE };
 
 struct assoc {
     struct layer layer;
-    struct exchange x;
+    struct handshake x;
     enum state state;
     struct relay_node *node;
     struct addr bound;
@@ -98,7 +98,7 @@ static enum rc on_features(struct assoc *a, size_t total)
 {
     struct relay_response resp;
     size_t used;
-    enum rc rc = exchange_fill(&a->x, total);
+    enum rc rc = handshake_fill(&a->x, total);
     if (rc != RC_OK)
         return rc;
     if (relay_parse_response(a->x.in, a->x.in_n, &resp, &used) != RC_OK)
@@ -122,16 +122,16 @@ static enum rc on_head(struct assoc *a)
 static enum rc assoc_open(struct layer *l)
 {
     struct assoc *a = (struct assoc *)l;
-    enum rc rc = exchange_check(&a->x);
+    enum rc rc = handshake_check(&a->x);
     while (rc == RC_OK) {
         switch (a->state) {
         case ST_REQUEST_SEND:
-            rc = exchange_flush(&a->x);
+            rc = handshake_flush(&a->x);
             if (rc == RC_OK)
                 a->state = ST_HEAD_RECV;
             break;
         case ST_HEAD_RECV:
-            rc = exchange_fill(&a->x, RELAY_HEAD_BYTES);
+            rc = handshake_fill(&a->x, RELAY_HEAD_BYTES);
             if (rc == RC_OK)
                 rc = on_head(a);
             if (rc == RC_OK)
@@ -143,7 +143,7 @@ static enum rc assoc_open(struct layer *l)
                 a->state = ST_DONE;
             break;
         case ST_DONE:
-            exchange_done(&a->x);
+            handshake_done(&a->x);
             return RC_OK;
         }
     }
@@ -160,7 +160,7 @@ static unsigned assoc_wants(const struct layer *l, unsigned wish)
 
 static bool assoc_pending(const struct layer *l, unsigned wish)
 {
-    return wish == STREAM_OPEN && exchange_is_late(&((const struct assoc *)l)->x);
+    return wish == STREAM_OPEN && handshake_is_late(&((const struct assoc *)l)->x);
 }
 
 static enum rc assoc_query(struct layer *l, enum layer_query q, void *ret_value)
@@ -176,7 +176,7 @@ static void assoc_destroy(struct layer *l, bool aborting)
 {
     struct assoc *a = (struct assoc *)l;
     (void)aborting;
-    exchange_done(&a->x);
+    handshake_done(&a->x);
     relay_node_unref(a->node);
     a->node = NULL;
 }
@@ -208,7 +208,7 @@ enum rc relay_assoc_push(struct relay_node *n, struct stream *s, int64_t limit_m
     }
     a->layer.type = &assoc_type;
     a->node = relay_node_ref(n);
-    exchange_init(&a->x, stream_loop(s), &a->layer, limit_ms);
+    handshake_init(&a->x, stream_loop(s), &a->layer, limit_ms);
     memcpy(a->x.out, req, len);
     a->x.out_n = len;
     secret_wipe(req, len);

@@ -1,7 +1,7 @@
 /* connectors/socks4.c - SOCKS4a, or plain SOCKS4 with disable4a=true. wire-protocols.md 5.1. */
 #include "core/wire/socks4.h"
 #include "connectors/connector.h"
-#include "connectors/exchange.h"
+#include "connectors/handshake.h"
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static const struct option options[] = {
 
 struct socks4 {
     struct layer layer;
-    struct exchange x;
+    struct handshake x;
 };
 
 static enum rc socks4_open(struct layer *l)
@@ -34,18 +34,18 @@ static enum rc socks4_open(struct layer *l)
     struct socks4 *s = (struct socks4 *)l;
     uint8_t code;
     size_t used;
-    enum rc rc = exchange_check(&s->x);
+    enum rc rc = handshake_check(&s->x);
     if (rc == RC_OK)
-        rc = exchange_flush(&s->x);
+        rc = handshake_flush(&s->x);
     if (rc == RC_OK)
-        rc = exchange_fill(&s->x, SOCKS4_REPLY_BYTES);
+        rc = handshake_fill(&s->x, SOCKS4_REPLY_BYTES);
     if (rc != RC_OK)
         return rc;
     if (socks4_parse_reply(s->x.in, s->x.in_n, &code, &used) != RC_OK)
         return layer_fail(l, RC_PROTO, "the node's answer is not SOCKS4");
     switch (code) {
     case SOCKS4_GRANTED:
-        exchange_done(&s->x);
+        handshake_done(&s->x);
         return RC_OK;
     case SOCKS4_FAILED:
         return layer_fail(l, RC_UNREACH_HOST, "the node says: failed");
@@ -66,13 +66,13 @@ static unsigned socks4_wants(const struct layer *l, unsigned wish)
 
 static bool socks4_pending(const struct layer *l, unsigned wish)
 {
-    return wish == STREAM_OPEN && exchange_is_late(&((const struct socks4 *)l)->x);
+    return wish == STREAM_OPEN && handshake_is_late(&((const struct socks4 *)l)->x);
 }
 
 static void socks4_destroy(struct layer *l, bool aborting)
 {
     (void)aborting;
-    exchange_done(&((struct socks4 *)l)->x);
+    handshake_done(&((struct socks4 *)l)->x);
 }
 
 static const struct layer_type socks4_type = {
@@ -102,7 +102,7 @@ static enum rc push(struct connector *c, struct stream *stream, const struct tar
     if (s == NULL)
         return RC_NOMEM;
     s->layer.type = &socks4_type;
-    exchange_init(&s->x, stream_loop(stream), &s->layer, cfg->timeout_ms);
+    handshake_init(&s->x, stream_loop(stream), &s->layer, cfg->timeout_ms);
     struct socks4_request req = {
         .cmd = SOCKS4_CONNECT, .is_4a = !cfg->disable4a, .user = slice_of(c->state), .target = *t};
     enum rc rc = socks4_format_request(&req, s->x.out, sizeof(s->x.out), &s->x.out_n);

@@ -4,7 +4,7 @@
  * Answers are read to the byte, so the floor can leave when it is done. With GOST's methods 0x80
  * and 0x82 TLS starts where the method was chosen: it goes under this floor and stays.
  */
-#include "connectors/exchange.h"
+#include "connectors/handshake.h"
 #include "connectors/socks5_node.h"
 #include "core/floor/tls.h"
 #include "core/stream.h"
@@ -14,7 +14,7 @@ enum state { ST_METHODS_SEND, ST_METHOD_RECV, ST_TLS_OPEN, ST_AUTH_SEND, ST_AUTH
 
 struct greet {
     struct layer layer;
-    struct exchange x;
+    struct handshake x;
     enum state state;
     struct socks5_node *node;
     uint8_t method;
@@ -55,7 +55,7 @@ static enum rc start_tls(struct greet *g)
 static enum rc on_method(struct greet *g)
 {
     size_t used;
-    enum rc rc = exchange_fill(&g->x, 2);
+    enum rc rc = handshake_fill(&g->x, 2);
     if (rc == RC_RESET) /* not a word: whatever it is, it does not speak SOCKS5 to us */
         return RC_PROTO;
     if (rc != RC_OK)
@@ -88,7 +88,7 @@ static enum rc on_method(struct greet *g)
 static enum rc on_auth(struct greet *g)
 {
     size_t used;
-    enum rc rc = exchange_fill(&g->x, 2);
+    enum rc rc = handshake_fill(&g->x, 2);
     if (rc != RC_OK)
         return rc;
     rc = socks5_parse_auth_reply(g->x.in, g->x.in_n, &used);
@@ -101,11 +101,11 @@ static enum rc on_auth(struct greet *g)
 static enum rc greet_open(struct layer *l)
 {
     struct greet *g = (struct greet *)l;
-    enum rc rc = exchange_check(&g->x);
+    enum rc rc = handshake_check(&g->x);
     while (rc == RC_OK) {
         switch (g->state) {
         case ST_METHODS_SEND:
-            rc = exchange_flush(&g->x);
+            rc = handshake_flush(&g->x);
             if (rc == RC_OK)
                 g->state = ST_METHOD_RECV;
             break;
@@ -120,7 +120,7 @@ static enum rc greet_open(struct layer *l)
                 g->state = ST_DONE;
             break;
         case ST_AUTH_SEND:
-            rc = exchange_flush(&g->x);
+            rc = handshake_flush(&g->x);
             if (rc == RC_OK)
                 g->state = ST_AUTH_RECV;
             break;
@@ -128,7 +128,7 @@ static enum rc greet_open(struct layer *l)
             rc = on_auth(g);
             break;
         case ST_DONE:
-            exchange_done(&g->x);
+            handshake_done(&g->x);
             return RC_OK;
         }
     }
@@ -143,14 +143,14 @@ static unsigned greet_wants(const struct layer *l, unsigned wish)
 
 static bool greet_pending(const struct layer *l, unsigned wish)
 {
-    return wish == STREAM_OPEN && exchange_is_late(&((const struct greet *)l)->x);
+    return wish == STREAM_OPEN && handshake_is_late(&((const struct greet *)l)->x);
 }
 
 static void greet_destroy(struct layer *l, bool aborting)
 {
     struct greet *g = (struct greet *)l;
     (void)aborting;
-    exchange_done(&g->x);
+    handshake_done(&g->x);
     socks5_node_unref(g->node);
     g->node = NULL;
 }
@@ -171,7 +171,7 @@ enum rc socks5_greet(struct socks5_node *n, struct stream *stream)
         return RC_NOMEM;
     g->layer.type = &greet_type;
     g->node = socks5_node_ref(n);
-    exchange_init(&g->x, stream_loop(stream), &g->layer, n->timeout_ms);
+    handshake_init(&g->x, stream_loop(stream), &g->layer, n->timeout_ms);
     (void)write_methods(g); /* six bytes at most: there is room */
     stream_push(stream, &g->layer);
     return RC_OK;

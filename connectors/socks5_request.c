@@ -5,7 +5,7 @@
  * to a message. The reply is read to the byte, so the floor can leave when it is done; only with
  * ASSOCIATE it stays, to answer for the address that the node bound.
  */
-#include "connectors/exchange.h"
+#include "connectors/handshake.h"
 #include "connectors/socks5_node.h"
 #include "core/stream.h"
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 struct request {
     struct layer layer;
-    struct exchange x;
+    struct handshake x;
     struct socks5_node *node;
     enum socks5_cmd cmd;
     bool may_learn;
@@ -53,15 +53,15 @@ static enum rc on_refusal(struct request *r, uint8_t rep)
 
 static enum rc on_reply(struct request *r)
 {
-    struct exchange *x = &r->x;
+    struct handshake *x = &r->x;
     struct socks5_message msg;
     size_t used;
     /* The shortest reply has seven bytes; the fifth tells how long this one is. */
-    enum rc rc = exchange_fill(x, 5);
+    enum rc rc = handshake_fill(x, 5);
     if (rc == RC_OK && x->in[3] == ATYP_NAME)
-        rc = exchange_fill(x, 7 + (size_t)x->in[4]);
+        rc = handshake_fill(x, 7 + (size_t)x->in[4]);
     else if (rc == RC_OK)
-        rc = exchange_fill(x, x->in[3] == ATYP_IPV6 ? 22 : 10);
+        rc = handshake_fill(x, x->in[3] == ATYP_IPV6 ? 22 : 10);
     if (rc == RC_RESET && has_learnt(r))
         return RC_UNSUPPORTED;
     if (rc != RC_OK)
@@ -73,16 +73,16 @@ static enum rc on_reply(struct request *r)
         return on_refusal(r, msg.code);
     if (!target_is_name(&msg.target))
         r->bound = msg.target.addr;
-    exchange_done(x);
+    handshake_done(x);
     return RC_OK;
 }
 
 static enum rc request_open(struct layer *l)
 {
     struct request *r = (struct request *)l;
-    enum rc rc = exchange_check(&r->x);
+    enum rc rc = handshake_check(&r->x);
     if (rc == RC_OK)
-        rc = exchange_flush(&r->x);
+        rc = handshake_flush(&r->x);
     return rc == RC_OK ? on_reply(r) : rc;
 }
 
@@ -94,7 +94,7 @@ static unsigned request_wants(const struct layer *l, unsigned wish)
 
 static bool request_pending(const struct layer *l, unsigned wish)
 {
-    return wish == STREAM_OPEN && exchange_is_late(&((const struct request *)l)->x);
+    return wish == STREAM_OPEN && handshake_is_late(&((const struct request *)l)->x);
 }
 
 static enum rc request_query(struct layer *l, enum layer_query q, void *ret_value)
@@ -110,7 +110,7 @@ static void request_destroy(struct layer *l, bool aborting)
 {
     struct request *r = (struct request *)l;
     (void)aborting;
-    exchange_done(&r->x);
+    handshake_done(&r->x);
     socks5_node_unref(r->node);
     r->node = NULL;
 }
@@ -130,7 +130,7 @@ enum rc socks5_push(struct socks5_node *n, struct stream *stream, enum socks5_cm
         return RC_NOMEM;
     r->cmd = cmd;
     r->may_learn = may_learn;
-    exchange_init(&r->x, stream_loop(stream), &r->layer, n->timeout_ms);
+    handshake_init(&r->x, stream_loop(stream), &r->layer, n->timeout_ms);
     enum rc rc = write_request(r, t);
     if (rc != RC_OK) {
         free(r);

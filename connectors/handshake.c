@@ -1,22 +1,22 @@
-/* connectors/exchange.c - see the header. */
-#include "connectors/exchange.h"
+/* connectors/handshake.c - see the header. */
+#include "connectors/handshake.h"
 #include "core/secret.h"
 #include <string.h>
 
 static void on_timer(struct timer *timer)
 {
-    struct exchange *x = (struct exchange *)((char *)timer - offsetof(struct exchange, timer));
+    struct handshake *x = (struct handshake *)((char *)timer - offsetof(struct handshake, timer));
     x->late = true;
     layer_wake(x->layer);
 }
 
-void exchange_init(struct exchange *x, struct loop *loop, struct layer *l, int64_t limit_ms)
+void handshake_init(struct handshake *x, struct loop *loop, struct layer *l, int64_t limit_ms)
 {
-    *x = (struct exchange){.layer = l, .limit_ms = limit_ms};
+    *x = (struct handshake){.layer = l, .limit_ms = limit_ms};
     timer_init(loop, &x->timer, on_timer);
 }
 
-enum rc exchange_check(struct exchange *x)
+enum rc handshake_check(struct handshake *x)
 {
     if (x->late)
         return layer_fail(x->layer, RC_TIMEOUT, "no answer in %lld ms", (long long)x->limit_ms);
@@ -26,7 +26,7 @@ enum rc exchange_check(struct exchange *x)
     return RC_OK;
 }
 
-enum rc exchange_flush(struct exchange *x)
+enum rc handshake_flush(struct handshake *x)
 {
     while (x->out_at < x->out_n) {
         struct iovec v = {x->out + x->out_at, x->out_n - x->out_at};
@@ -41,7 +41,7 @@ enum rc exchange_flush(struct exchange *x)
     return RC_OK;
 }
 
-enum rc exchange_fill(struct exchange *x, size_t need)
+enum rc handshake_fill(struct handshake *x, size_t need)
 {
     if (need > sizeof(x->in))
         return layer_fail(x->layer, RC_PROTO, "the answer is too long");
@@ -57,7 +57,7 @@ enum rc exchange_fill(struct exchange *x, size_t need)
     return RC_OK;
 }
 
-void exchange_done(struct exchange *x)
+void handshake_done(struct handshake *x)
 {
     timer_stop(&x->timer);
     secret_wipe(x->out, sizeof(x->out));
