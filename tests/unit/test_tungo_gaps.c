@@ -208,6 +208,23 @@ START_TEST(test_end_behind_a_gap)
 }
 END_TEST
 
+/* Bytes behind its own FIN, up to the end of the window: lwIP would trip over that. */
+START_TEST(test_bytes_beyond_the_end)
+{
+    netstack_set_buffers(ns, UINT16_MAX, 0);
+    establish("8.8.8.8", 1380, 7);
+    send_data(&c, 0, 10000);
+    send_raw(&c, TCPFLAG_ACK | TCPFLAG_FIN, c.seq + 1000, 10);
+    ck_assert_uint_eq(ns->stats.dropped_ooseq, 0);
+    send_raw(&c, TCPFLAG_ACK, c.seq, pcb_now()->rcv_wnd);
+    ck_assert_uint_eq(ns->stats.dropped_ooseq, 1);
+    ck_assert_uint_eq(ns->stats.asserts, 0);
+    send_data(&c, 0, 1000);
+    ck_assert_uint_eq(drain(1 << 20), 11010);
+    stream_abort(s);
+}
+END_TEST
+
 /* Segments in any order, some twice, some longer: every byte once. */
 START_TEST(test_any_order)
 {
@@ -296,6 +313,7 @@ int main(void)
         test_copies_cut_nothing,
         test_copies_are_answered_without_sack,
         test_end_behind_a_gap,
+        test_bytes_beyond_the_end,
         test_any_order,
         test_nothing_that_was_told_is_lost,
     };
