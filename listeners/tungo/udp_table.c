@@ -66,6 +66,7 @@ void udp_table_init(struct udp_table *t, uint64_t key)
 {
     *t = (struct udp_table){.key = key};
     list_init(&t->sources);
+    list_init(&t->unanswered);
     list_init(&t->fresh);
     list_init(&t->dests);
     list_init(&t->ending);
@@ -119,6 +120,8 @@ struct udp_source *udp_table_source_add(struct udp_table *t, const struct addr *
     s->hash_next = t->source_slots[s->hash & t->source_mask];
     t->source_slots[s->hash & t->source_mask] = s;
     list_append(&t->sources, &s->used);
+    list_init(&s->unanswered);
+    list_append(&t->unanswered, &s->unanswered);
     list_init(&s->pairs);
     list_init(&s->dests);
     t->n_sources++;
@@ -134,6 +137,7 @@ bool udp_table_source_drop(struct udp_table *t, struct udp_source *s)
         at = &(*at)->hash_next;
     *at = s->hash_next;
     list_remove(&s->used);
+    list_remove(&s->unanswered);
     shares_remove(&t->ports, &s->port);
     shares_remove(&t->pairs, &s->share);
     t->n_sources--;
@@ -149,8 +153,12 @@ struct udp_source *udp_table_oldest_source(const struct udp_table *t)
 struct udp_source *udp_table_port_to_go(struct udp_table *t)
 {
     struct share *x = shares_oldest(&t->ports);
+    struct udp_source *s = x ? LIST_OWNER(x, struct udp_source, port) : NULL;
 
-    return x ? LIST_OWNER(x, struct udp_source, port) : NULL;
+    if (s && !list_is_empty(&t->unanswered) &&
+        shares_of(&t->ports, &s->client) < t->n_sources / SHARES_RESERVE_PART)
+        return LIST_OWNER(t->unanswered.next, struct udp_source, unanswered);
+    return s;
 }
 
 struct udp_source *udp_table_pairs_to_go(struct udp_table *t)
@@ -358,6 +366,7 @@ void udp_table_replied(struct udp_table *t, struct udp_dest *d)
     if (d->replied)
         return;
     d->replied = true;
+    list_remove(&d->source->unanswered);
     to_last(list_for(t, d), &d->used);
 }
 

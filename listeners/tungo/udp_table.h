@@ -38,6 +38,7 @@ struct udp_source {
     struct udp_source *hash_next;
     uint32_t hash;
     struct list used;         /* in table.sources */
+    struct list unanswered;   /* the same: nothing has come back for it yet */
     struct share port, share; /* as a port; as so many pairs */
     struct list pairs;        /* of udp_pair.of_source, least recently used first */
     struct list dests;        /* of udp_dest.of_source */
@@ -88,8 +89,10 @@ struct udp_table {
     size_t source_mask, pair_mask; /* slots - 1; 0: none yet */
     uint32_t n_sources, n_pairs, n_dests, n_opening;
     struct shares ports, pairs, openings, associations;
-    struct list sources;              /* least recently used first, as the next */
-    struct list fresh, dests, ending; /* nothing came back yet; in use; DNS that is answered */
+    struct list sources;    /* least recently used first */
+    struct list unanswered; /* of them, the oldest first */
+    struct list fresh, dests,
+        ending; /* least recently used first: nothing came back yet; in use; DNS that is answered */
 };
 
 void udp_table_init(struct udp_table *t, uint64_t key);
@@ -103,7 +106,9 @@ struct udp_source *udp_table_source_add(struct udp_table *t, const struct addr *
 bool udp_table_source_drop(struct udp_table *t, struct udp_source *s);
 struct udp_source *udp_table_oldest_source(const struct udp_table *t); /* NULL: none */
 /* Who makes room for another source, for another pair: of the client that has most ports, most
- * pairs the one that it used longest ago. NULL: there is none. */
+ * pairs the one that it used longest ago. But where nobody has an eighth of all ports, as when one
+ * host sends from thousands of addresses that are not its own, the oldest port that was never
+ * answered. NULL: there is none. */
 struct udp_source *udp_table_port_to_go(struct udp_table *t);
 struct udp_source *udp_table_pairs_to_go(struct udp_table *t);
 

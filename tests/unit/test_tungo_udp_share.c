@@ -72,6 +72,42 @@ START_TEST(test_attempts_of_one_client_leave_some_for_others)
 }
 END_TEST
 
+/* One host sends from 20,000 addresses: what another client was answered at stays, and it may go
+ * on.
+ */
+START_TEST(test_addresses_of_nobody_leave_what_was_answered)
+{
+    char client[32];
+
+    for (int i = 0; i < 5; i++) {
+        (void)snprintf(client, sizeof client, "10.0.0.9:%d", 5 + i);
+        come(client, "8.8.8.8:9", "1", 1, 1);
+        struct far *f = far_new('m');
+        tungo_udp_ready(NULL, opened[i], &f->dgram, RC_OK);
+        far_say(f, "8.8.8.8:9", "answer", 6, 6);
+        turn_for(1);
+    }
+    open_at_once = true;
+    for (int i = 0; i < 20000; i++) {
+        (void)snprintf(client, sizeof client, "10.%d.%d.%d:1000", 1 + i / 62500, i / 250 % 250,
+                       i % 250 + 1);
+        come(client, "9.9.9.9:99", "1", 1, 1);
+        told[0] = 0;
+        ck_assert_uint_le(u->table.n_sources, UDP_SOURCES_MAX);
+    }
+    turn_for(1);
+    for (int i = 0; i < 5; i++) {
+        (void)snprintf(client, sizeof client, "10.0.0.9:%d", 5 + i);
+        told[0] = 0;
+        come(client, "8.8.8.8:9", "2", 1, 1);
+        turn_for(1);
+        ck_assert_ptr_null(strstr(told, "open")); /* the same association as before */
+    }
+    come("10.0.0.9:77", "8.8.8.8:9", "1", 1, 1);
+    ck_assert_ptr_nonnull(strstr(told, "open"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("tungo_udp_share");
@@ -81,6 +117,7 @@ int main(void)
     tcase_add_loop_test(t, test_associations_of_one_client_leave_those_of_others, 0, 2);
     tcase_add_test(t, test_destinations_of_one_client_leave_those_of_others);
     tcase_add_test(t, test_attempts_of_one_client_leave_some_for_others);
+    tcase_add_test(t, test_addresses_of_nobody_leave_what_was_answered);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
