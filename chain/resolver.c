@@ -189,19 +189,24 @@ static struct resolver_entry *entry_of(struct resolver *r, const char *name)
     return e;
 }
 
-/* The table, the hosts file, and "localhost" (RFC 6761 6.3): both families are then known. */
+/* The table, the hosts file, and "localhost" (RFC 6761 6.3): both families are then known. A final
+ * dot is for nameservers. */
 static bool answer_here(struct resolver_entry *e)
 {
     struct resolver *r = e->resolver;
     struct addr v[2 * RESOLVE_ADDRS_MAX];
     uint64_t now = loop_now_ms(r->loop);
     size_t len = strlen(e->name);
+    char name[TARGET_NAME_MAX + 1];
+    memcpy(name, e->name, len + 1);
+    if (len > 1 && name[len - 1] == '.')
+        name[--len] = 0;
     int cap = (int)(sizeof(v) / sizeof(v[0]));
-    int n = r->table != NULL ? hosts_table_lookup(r->table, e->name, now, v, cap) : 0;
+    int n = r->table != NULL ? hosts_table_lookup(r->table, name, now, v, cap) : 0;
     if (n == 0 && r->hosts != NULL)
-        n = hosts_lookup(r->hosts, e->name, now, v, cap);
-    if (n == 0 && (strcasecmp(e->name, "localhost") == 0 ||
-                   (len > 10 && strcasecmp(e->name + len - 10, ".localhost") == 0))) {
+        n = hosts_lookup(r->hosts, name, now, v, cap);
+    if (n == 0 && (strcasecmp(name, "localhost") == 0 ||
+                   (len > 10 && strcasecmp(name + len - 10, ".localhost") == 0))) {
         (void)addr_parse_ip("127.0.0.1", 9, &v[0]);
         (void)addr_parse_ip("::1", 3, &v[1]);
         n = 2;

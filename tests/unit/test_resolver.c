@@ -364,11 +364,15 @@ START_TEST(test_hosts_file_and_localhost)
     struct resolver *r = setup("# comment\n192.0.2.77 box.example box # me\n"
                                "2001:db8::77\tBox.example\nnonsense here\n192.0.2.78 box\n",
                                0);
-    struct asked a, b, c;
+    struct asked a, b, c, d, e;
     ask(r, &a, "BOX.example", true, true);
     ask(r, &b, "box", true, true);
     ask(r, &c, "localhost", true, true);
+    ask(r, &d, "box.EXAMPLE.", true, true); /* absolute, and the same name */
+    ask(r, &e, "localhost.", true, true);
     loop_run(loop);
+    ck_assert_int_eq(d.n, 2);
+    ck_assert_int_eq(e.n, 2);
     ck_assert_int_eq(count(&a, AF_INET), 1);
     ck_assert_int_eq(count(&a, AF_INET6), 1);
     ck_assert_int_eq(a.calls, 1);
