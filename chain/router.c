@@ -122,6 +122,20 @@ bool router_same_way(struct router *r, const char *network, const struct target 
     return way_of(r, network, a) == way_of(r, network, b);
 }
 
+bool router_has_rules(const struct router *r)
+{
+    int n_hops = r->chain != NULL ? r->chain->n_hops : 0;
+    for (int i = 0; i < n_hops; i++) {
+        const struct hop *h = r->chain->hops[i];
+        if (h->bypassed != NULL)
+            return true;
+        for (int k = 0; k < h->n_nodes; k++)
+            if (h->nodes[k]->bypassed != NULL)
+                return true;
+    }
+    return false;
+}
+
 enum rc router_udp_route(struct router *r, const struct target *t, struct udp_route *ret_route,
                          struct diag *diag)
 {
@@ -151,7 +165,8 @@ enum rc router_udp_route(struct router *r, const struct target *t, struct udp_ro
         return RC_OK;
     }
     route.dns_tcp = udp == 0 && target_is_dns(t);
-    if (udp == 0 && !route.dns_tcp)
+    bool some = target_is_empty(t) && router_has_rules(r); /* may go where it can be carried */
+    if (udp == 0 && !route.dns_tcp && !some)
         return diag_set(diag, RC_UNSUPPORTED, "chain %s: hop %s can't carry UDP", r->chain->name,
                         r->chain->hops[depth - 1]->name);
     route.id = id != 0 ? id : 1;

@@ -89,8 +89,12 @@ struct dial *router_dial_dgram(struct router *r, const struct dial_req *req, dia
                                void *arg);
 void dial_cancel(struct dial *d); /* done is not called */
 
+/* Do rules of hops or nodes send some targets another way? */
+bool router_has_rules(const struct router *r);
+
 /* How UDP to this target would go, without doing it. RC_UNSUPPORTED: a hop can't carry UDP (diag
- * names it). When a dial without a target ends with RC_UNSUPPORTED a node has turned out not to
+ * names it; an empty target is then fixed where rules may send some destinations elsewhere). When a
+ * dial without a target ends with RC_UNSUPPORTED a node has turned out not to
  * serve every destination: ask again, flows may be fixed from then on. */
 struct udp_route {
     uint32_t id;      /* equal ids share one association per source; 0: direct */

@@ -156,13 +156,16 @@ void conn_dial(struct conn *c, const struct target *t)
         c->ops->dialled(c, RC_NOMEM, "no memory for a dial");
 }
 
-/* No node of the chain serves every destination, as was thought; but each by itself. */
-static bool each_by_itself(const struct conn *c)
+/* No node of the chain serves every destination, as was thought; but each by itself. Or the chain
+ * is not to be had, but rules may send some of them elsewhere. */
+static bool each_by_itself(const struct conn *c, enum rc rc)
 {
     const struct target everywhere = {.name = ""};
     struct udp_route route;
     struct diag diag = {.rc = RC_OK};
-    return c->anywhere &&
+    if (rc != RC_OK && rc != RC_NOMEM && c->anywhere && router_has_rules(c->front->setup.router))
+        return true;
+    return rc == RC_UNSUPPORTED && c->anywhere &&
            router_udp_route(c->front->setup.router, &everywhere, &route, &diag) == RC_OK &&
            route.fixed;
 }
@@ -174,7 +177,7 @@ static void on_dialled_dgram(void *arg, struct dgram *d, const struct dial_resul
     memcpy(c->report.route, res->route, sizeof c->report.route);
     if (d && res->dns_tcp)
         report_dns_over_tcp(&c->report, &c->front->told_dns_tcp);
-    if (res->rc == RC_UNSUPPORTED && each_by_itself(c))
+    if (each_by_itself(c, res->rc))
         c->ops->dialled_dgram(c, NULL, RC_OK, "");
     else
         c->ops->dialled_dgram(c, d, res->rc, res->diag.text);

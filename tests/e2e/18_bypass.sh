@@ -109,6 +109,20 @@ hop "~chain.test,10.90.9.0/29,[fd90:9::9]:80"
 ways "hop, whitelist" chain.test=chain "[$TARGET6]=chain" direct.test=direct "$TARGET=direct" "[$T26]=direct"
 udp "hop, whitelist, UDP: the port counts" "chain direct" chain.test "$TARGET6"
 down "$pid_hop"
+app hop 1080 -L "socks5://:1080?udp=true" -F "socks4://$SERVER:9000?bypass=$T2,direct.test"
+udp "hop that carries no UDP: what its rule sends past it passes" "none direct none direct" "$TARGET" "$T2" "$TARGET6" direct.test
+down "$pid_hop"
+app hop 1080 -L "socks5://:1080?udp=true" -F "relay+tcp://$SERVER:9009?bypass=$T2"
+udp "hop that is dead: the same" "none direct" "$TARGET" "$T2"
+down "$pid_hop"
+app hop 1080 -L "socks5://:1080?udp=true" -F "socks4://$SERVER:9000"
+same "without rules the association is refused" refused "$(inside "$C" python3 -c 'import socket
+s = socket.create_connection(("127.0.0.1", 1080))
+s.sendall(b"\5\1\0")
+s.recv(2)
+s.sendall(b"\5\3\0\1\0\0\0\0\0\0")
+print("refused" if s.recv(10)[1] else "served")')"
+down "$pid_hop"
 app two 1080 -L "socks5://:1080" -F "$NODE" -F "socks5://$SERVER:9002?bypass=direct.test"
 ours second "$S" -L "socks5://:9002?interface=10.90.2.3"
 wait_for "second hop" 10 listens "$S" 9002
