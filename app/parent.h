@@ -1,9 +1,6 @@
-/* app/parent.h - the privileged role: it opens what needs rights (devices, ports), runs the hooks,
- * answers signals and takes everything back on every exit we control. Everything that touches bytes
- * is the worker's (app/worker.h).
- *
- * For now both roles live in one process (`workers: 0`); nothing in the worker may assume that it
- * can exec, open paths or change the host.
+/* app/parent.h - the privileged role: it opens what needs rights (devices, ports), runs the hooks
+ * before and after the service's life, answers signals and takes everything back on every exit we
+ * control. Everything that touches bytes is the worker's (app/worker.h), in the same process.
  */
 #ifndef APP_PARENT_H
 #define APP_PARENT_H

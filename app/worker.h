@@ -1,9 +1,9 @@
 /* app/worker.h - the worker role: everything that touches bytes. Handlers, routers and chains live
  * here, on one loop.
  *
- * It gets its listeners open and its configuration checked, and must work without rights: it
- * neither execs nor opens paths nor changes the host (hooks and devices are the parent's,
- * app/parent.h). One process for both roles for now.
+ * In the same process as the parent (app/parent.h). It gets its listeners open and its
+ * configuration checked. What it does that needs rights: postUp hooks; a device that was lost is
+ * made again, with its up hooks; files that the configuration names are read again (rules, hosts).
  */
 #ifndef APP_WORKER_H
 #define APP_WORKER_H
