@@ -36,7 +36,8 @@ struct service {
     struct handler handler;
     struct sockopts so; /* of the listener */
     enum state state;
-    struct hooks_run *up; /* postUp under way */
+    struct hooks_run *up; /* up hooks under way */
+    bool up_once_more;    /* ... and the device came back meanwhile */
     struct fatal fatal;
     /* the device as the hooks' environment tells it: kept for those that run when it is gone */
     char tun[16], mtu[8], addr[256];
@@ -199,28 +200,56 @@ static void on_broken(void *arg, const struct diag *why)
               "the listener ended: %s; the service accepts nobody any more", why->text);
 }
 
+static void run_up_again(struct service *s);
+
 static void on_up_again(void *arg)
 {
     struct service *s = arg;
 
     s->up = NULL;
+    if (s->up_once_more)
+        run_up_again(s);
+}
+
+/* The same device: preUp is through, as at the start. */
+static void on_pre_up_again(void *arg)
+{
+    struct service *s = arg;
+    struct hooks_events ev = {hook_runs, hook_warns, on_up_again, s};
+    struct hooks_env env = hook_env(s);
+
+    s->up = hooks_start(s->loop, HOOKS_POST_UP, (const char *const *)s->p.options->post_up.v,
+                        s->p.options->post_up.n, &env, &ev);
+}
+
+/* The loop goes on meanwhile: preUp is not waited for, which at the start it is. */
+static void run_up_again(struct service *s)
+{
+    struct hooks_events ev = {hook_runs, hook_warns, on_pre_up_again, s};
+    struct hooks_env env;
+
+    s->up_once_more = false;
+    note_device(s);
+    env = hook_env(s);
+    s->up = hooks_start(s->loop, HOOKS_PRE_UP, (const char *const *)s->p.options->pre_up.v,
+                        s->p.options->pre_up.n, &env, &ev);
 }
 
 static void on_returned(void *arg)
 {
     struct service *s = arg;
-    struct hooks_events ev = {hook_runs, hook_warns, on_up_again, s};
-    struct hooks_env env;
 
-    note_device(s);
-    env = hook_env(s);
+    if (s->p.options->pre_up.n + s->p.options->post_up.n == 0) {
+        note_device(s);
+        return;
+    }
     log_write(LOG_WARN,
               (struct log_field[]){F_STR("kind", "service"), F_STR("service", s->p.name), LOG_END},
-              "the device was lost and has been made again; running its up hooks");
-    run_hooks(s, HOOKS_PRE_UP, &s->p.options->pre_up);
-    if (!s->up)
-        s->up = hooks_start(s->loop, HOOKS_POST_UP, (const char *const *)s->p.options->post_up.v,
-                            s->p.options->post_up.n, &env, &ev);
+              "the device is back; running the up hooks");
+    if (s->up)
+        s->up_once_more = true; /* those under way are about the device before */
+    else
+        run_up_again(s);
 }
 
 /* ---------------------------------------------------------------- life */

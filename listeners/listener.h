@@ -33,7 +33,8 @@ struct listener_events {
     void (*on_dgram)(void *arg, struct dgram *d,
                      const struct client_info *info);     /* DGRAM_FIXED: one client's session */
     void (*on_broken)(void *arg, const struct diag *why); /* it stopped accepting for good */
-    /* What it listens on was lost and has been made again (a TUN device): the up hooks run anew. */
+    /* What it listens on was lost, down or stripped and is back (a TUN device): the up hooks run
+     * anew. */
     void (*on_returned)(void *arg);
     void *arg;
 };

@@ -7,41 +7,70 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS_BYTES = 16384 };
+enum { EVENTS_BYTES = 16384, READS_PER_TURN = 16 /* routers import whole tables at once */ };
 
 /* false: fn closed the monitor. */
-static bool tell(struct monitor *m, bool up)
+static bool tell(struct monitor *m, enum monitor_event event)
 {
+    m->fn(m, event, m->arg);
+    return m->hot.fd > 0;
+}
+
+static bool look_at_link(struct monitor *m, const struct nlmsghdr *h)
+{
+    const struct ifinfomsg *body = netlink_body(h);
+
+    if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*body)) || body->ifi_index != m->index)
+        return true;
+    bool up = (body->ifi_flags & IFF_UP) != 0;
     if (m->up == up)
         return true;
     m->up = up;
-    m->fn(m, up, m->arg);
-    return m->hot.fd > 0;
+    return tell(m, up ? MONITOR_UP : MONITOR_DOWN);
+}
+
+static bool is_removed_address(const struct monitor *m, const struct nlmsghdr *h)
+{
+    const struct ifaddrmsg *body = netlink_body(h);
+
+    return h->nlmsg_len >= NLMSG_LENGTH(sizeof(*body)) && (int)body->ifa_index == m->index;
+}
+
+static bool is_removed_route(const struct monitor *m, const struct nlmsghdr *h)
+{
+    const struct rtattr *at[RTA_OIF + 1];
+    uint32_t index;
+
+    if (h->nlmsg_len < NLMSG_LENGTH(sizeof(struct rtmsg)))
+        return false;
+    netlink_attrs(h, sizeof(struct rtmsg), at, RTA_OIF + 1);
+    return netlink_attr_u32(at[RTA_OIF], &index) && (int)index == m->index;
 }
 
 static bool look_at(struct monitor *m, const struct nlmsghdr *h)
 {
-    const struct ifinfomsg *body = netlink_body(h);
-
-    if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*body)) ||
-        body->ifi_index != m->index)
+    switch (h->nlmsg_type) {
+    case RTM_NEWLINK:
+        return look_at_link(m, h);
+    case RTM_DELADDR:
+        return !is_removed_address(m, h) || tell(m, MONITOR_STRIPPED);
+    case RTM_DELROUTE:
+        return !is_removed_route(m, h) || tell(m, MONITOR_STRIPPED);
+    default:
         return true;
-    return tell(m, (body->ifi_flags & IFF_UP) != 0);
+    }
 }
 
-static void on_hot(struct hotfd *hot, unsigned ready)
+static void listen_on(struct monitor *m)
 {
-    struct monitor *m = (struct monitor *)((char *)hot - offsetof(struct monitor, hot));
     _Alignas(struct nlmsghdr) uint8_t buf[EVENTS_BYTES];
 
-    (void)ready;
-    for (;;) {
+    for (int reads = 0; reads < READS_PER_TURN; reads++) {
         ssize_t n = recv(m->hot.fd, buf, sizeof(buf), MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
-        /* too many events at once: it may have been down and up meanwhile */
-        if (n < 0 && errno == ENOBUFS) {
-            if (!tell(m, false) || !tell(m, true))
+        if (n < 0 && errno == ENOBUFS) { /* too many at once: any of them may have been about it */
+            if (!tell(m, MONITOR_STRIPPED))
                 return;
             continue;
         }
@@ -54,15 +83,30 @@ static void on_hot(struct hotfd *hot, unsigned ready)
                 return;
         }
     }
+    job_post_later(m->loop, &m->more);
+}
+
+static void on_hot(struct hotfd *hot, unsigned ready)
+{
+    (void)ready;
+    listen_on((struct monitor *)((char *)hot - offsetof(struct monitor, hot)));
+}
+
+static void on_more(struct job *job)
+{
+    listen_on((struct monitor *)((char *)job - offsetof(struct monitor, more)));
 }
 
 enum rc monitor_open(struct monitor *m, struct loop *loop, const char *netns, int index,
                      monitor_fn *fn, void *arg, struct diag *diag)
 {
-    struct sockaddr_nl at = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+    struct sockaddr_nl at = {.nl_family = AF_NETLINK,
+                             .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+                                          RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE};
     struct netns_visit visit = {-1};
 
-    *m = (struct monitor){.index = index, .up = true, .fn = fn, .arg = arg};
+    *m = (struct monitor){.index = index, .up = true, .fn = fn, .arg = arg, .loop = loop};
+    job_init(&m->more, on_more);
     enum rc rc = netns_enter(netns, &visit, diag);
     if (rc != RC_OK)
         return rc;
@@ -72,11 +116,11 @@ enum rc monitor_open(struct monitor *m, struct loop *loop, const char *netns, in
     if (fd < 0)
         return diag_errno(diag, err, "rtnetlink socket");
     if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
-        rc = diag_errno(diag, errno, "hear of link changes");
+        rc = diag_errno(diag, errno, "hear of changes of interfaces");
     } else {
         rc = hotfd_add(loop, &m->hot, fd, on_hot);
         if (rc != RC_OK)
-            (void)diag_set(diag, rc, "wait for link changes");
+            (void)diag_set(diag, rc, "wait for changes of interfaces");
     }
     if (rc != RC_OK) {
         close(fd);
@@ -98,6 +142,7 @@ void monitor_close(struct monitor *m)
     if (fd <= 0)
         return;
     hotfd_remove(&m->hot);
+    job_cancel(&m->more);
     close(fd);
     m->hot.fd = -1;
 }

@@ -1,7 +1,8 @@
-/* core/host/monitor.h - hears from the kernel when an interface is set down or up.
+/* core/host/monitor.h - hears from the kernel when an interface is set down or up, or loses
+ * addresses or routes.
  *
  * Owner: embeds it; monitor_close() accepts a zeroed or closed one. fn runs from the loop. The
- * interface is taken to be up when the monitor is opened. Source: rtnetlink(7), RTMGRP_LINK.
+ * interface is taken to be up when the monitor is opened. Source: rtnetlink(7).
  */
 #ifndef CORE_HOST_MONITOR_H
 #define CORE_HOST_MONITOR_H
@@ -9,12 +10,21 @@
 #include "core/loop.h"
 
 struct monitor;
-typedef void monitor_fn(struct monitor *m, bool up, void *arg);
+enum monitor_event {
+    MONITOR_DOWN,
+    MONITOR_UP,
+    /* an address or a route of it was removed, by whomever, or events were missed: look what is
+     * there. Also told of one that is down or about to go. */
+    MONITOR_STRIPPED
+};
+typedef void monitor_fn(struct monitor *m, enum monitor_event event, void *arg);
 
 struct monitor {
     struct hotfd hot; /* fd 0 or less: closed */
+    struct job more;  /* events are left for the next turn */
+    struct loop *loop;
     int index;
-    bool up;
+    bool up; /* as told last; the owner may know better after it has looked */
     monitor_fn *fn;
     void *arg;
 };

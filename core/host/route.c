@@ -93,6 +93,19 @@ enum rc route_replace(struct netlink *nl, const struct route *r, struct journal 
     return RC_OK;
 }
 
+enum rc route_add_missing(struct netlink *nl, const struct route *r, bool *ret_added,
+                          struct diag *diag)
+{
+    struct netlink_msg m;
+    struct diag why = {0};
+    char what[160];
+
+    describe(what, sizeof(what), "add ", r);
+    build(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, r);
+    *ret_added = netlink_ask(nl, &m, &why, what) == RC_OK;
+    return *ret_added || nl->err == EEXIST ? RC_OK : diag_set(diag, why.rc, "%s", why.text);
+}
+
 enum rc route_remove(struct netlink *nl, const struct route *r, struct diag *diag)
 {
     struct netlink_msg m;

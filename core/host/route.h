@@ -23,6 +23,9 @@ struct route {
  * the business of route_keep(). */
 enum rc route_replace(struct netlink *nl, const struct route *r, struct journal *j,
                       struct diag *diag);
+/* Adds it unless something stands at its place (same destination, table and metric): *ret_added. */
+enum rc route_add_missing(struct netlink *nl, const struct route *r, bool *ret_added,
+                          struct diag *diag);
 /* Records what stands at the place of r (same destination, table and metric) so that the journal
  * puts it back. Nothing there: RC_OK, nothing recorded. */
 enum rc route_keep(struct netlink *nl, const struct route *r, struct journal *j, struct diag *diag);

@@ -4,6 +4,7 @@
 #include "core/host/link.h"
 #include "core/host/resolver.h"
 #include "core/host/route.h"
+#include <errno.h>
 #include <stdio.h>
 
 /* Ours win over every other route, and the guard's stand right behind them. For IPv6 the kernel
@@ -156,6 +157,24 @@ enum rc setup_restore(struct setup *s, const struct setup_cfg *cfg, struct diag 
     enum rc rc = set_addresses(s, cfg, NULL, diag);
 
     return rc == RC_OK ? set_routes(s, cfg, NULL, diag) : rc;
+}
+
+enum rc setup_mend(struct setup *s, const struct setup_cfg *cfg, bool *ret_any, struct diag *diag)
+{
+    enum rc rc = RC_OK;
+
+    *ret_any = false;
+    for (size_t i = 0; i < cfg->address_count && rc == RC_OK; i++) {
+        rc = address_add(&s->nl, s->device.index, &cfg->addresses[i], NULL, diag);
+        *ret_any = *ret_any || (rc == RC_OK && s->nl.err != EEXIST);
+    }
+    for (size_t i = 0; i < cfg->route_count && rc == RC_OK; i++) {
+        struct route r = device_route(&cfg->routes[i], s->device.index);
+        bool added = false;
+        rc = route_add_missing(&s->nl, &r, &added, diag);
+        *ret_any = *ret_any || added;
+    }
+    return rc;
 }
 
 void setup_close(struct setup *s, setup_warn_fn *warn, void *arg)

@@ -52,6 +52,9 @@ enum rc setup_reopen(struct setup *s, const struct setup_cfg *cfg, setup_warn_fn
                      struct diag *diag);
 /* The interface was set down and up again: addresses and routes that went are put back. */
 enum rc setup_restore(struct setup *s, const struct setup_cfg *cfg, struct diag *diag);
+/* Somebody may have removed addresses or routes of it while it is up: those that are missing are
+ * put back; *ret_any: there were some. What stands at the place of one of ours is left alone. */
+enum rc setup_mend(struct setup *s, const struct setup_cfg *cfg, bool *ret_any, struct diag *diag);
 /* Undoes both journals, closes the device. Accepts a zeroed or closed one. */
 void setup_close(struct setup *s, setup_warn_fn *warn, void *arg);
 

@@ -66,6 +66,10 @@ struct tungo {
     struct hotfd hot;    /* the device's descriptor */
     struct job again;    /* the batch was full: go on in the next turn */
     struct timer reopen; /* the device is lost: try to make it again */
+    struct timer mend;   /* addresses or routes of it were removed: look which */
+    uint64_t mend_ms; /* how long that waits: longer where somebody removes them again and again */
+    uint64_t mended_ms;  /* when that was last done */
+    uint64_t told_ms;    /* when it was last told that the device can't be made; 0: not yet */
     struct timer ageing; /* of fragments that wait for the rest */
     struct monitor monitor;
     bool open, started, reading; /* started: new flows are taken */
@@ -84,6 +88,15 @@ struct tungo {
 void device_io_probe(struct tungo *t);    /* the device is open: caps */
 enum rc device_io_start(struct tungo *t); /* begin to read it */
 void device_io_stop(struct tungo *t);
+
+/* regain.c: the device is lost, set down or stripped by somebody else, and comes back. */
+void regain_init(struct tungo *t);
+bool regain_reserve(struct tungo *t);
+enum rc regain_start(struct tungo *t, struct diag *diag); /* reads the device and watches it */
+void regain_stop(struct tungo *t);
+void regain_release(struct tungo *t);
+void regain_tell_device(const struct tungo *t);
+void regain_warn(void *arg, const char *text); /* arg: the struct tungo */
 
 /* inlet.c: one packet that was read; takes b (NULL: somebody else's memory). */
 void inlet_packet(struct tungo *t, struct rxbuf *b, uint8_t *data, size_t n,

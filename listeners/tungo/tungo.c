@@ -18,8 +18,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { REOPEN_MS = 1000 };
-
 #define AT(member) offsetof(struct tungo_options, member)
 static const struct option tungo_options[] = {
     {.key = "name",
@@ -133,85 +131,6 @@ void tungo_set_loop_guard(struct tungo *t, bool (*is_node)(void *arg, const stru
     t->is_node_arg = arg;
 }
 
-/* --- the device, lost and made again */
-
-static void on_warning(void *arg, const char *text)
-{
-    const struct tungo *t = arg;
-
-    log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END}, "%s", text);
-}
-
-static void log_device(const struct tungo *t)
-{
-    char first[ADDR_TEXT_MAX] = "";
-
-    if (t->options->net.n)
-        addr_format_ip(&t->options->net.v[0].net, first, sizeof first);
-    log_write(LOG_INFO, (struct log_field[]){F_STR("service", t->service), LOG_END},
-              "name: %s, net: %s, mtu: %s, addrs: [%s]", t->setup.device.name, first, t->mtu_text,
-              t->addr_text);
-}
-
-/* Begins to read; without that the device is of no use. */
-static enum rc read_device(struct tungo *t, struct diag *diag)
-{
-    enum rc rc = device_io_start(t);
-
-    return rc == RC_OK ? RC_OK : diag_set(diag, rc, "cannot wait for packets of the device");
-}
-
-static void on_reopen(struct timer *timer)
-{
-    struct tungo *t = LIST_OWNER(timer, struct tungo, reopen);
-    struct diag diag = {0};
-    enum rc rc = setup_reopen(&t->setup, &t->setup_cfg, on_warning, t, &diag);
-
-    if (rc == RC_OK) {
-        device_io_probe(t);
-        monitor_follow(&t->monitor, t->setup.device.index);
-        rc = read_device(t, &diag);
-    }
-    if (rc != RC_OK) {
-        log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END},
-                  "the device %s is lost and cannot be made again yet: %s; trying again",
-                  t->setup_cfg.device.name, diag.text);
-        (void)timer_start(timer, REOPEN_MS);
-        return;
-    }
-    log_device(t);
-    if (t->up.on_returned)
-        t->up.on_returned(t->up.arg);
-}
-
-void tungo_device_lost(struct tungo *t)
-{
-    device_io_stop(t);
-    log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END},
-              "the device %s was removed, making it again", t->setup.device.name);
-    if (t->started)
-        (void)timer_start(&t->reopen, 0);
-}
-
-/* Somebody set it down: the kernel takes its routes and IPv6 addresses then. */
-static void on_link(struct monitor *m, bool up, void *arg)
-{
-    struct tungo *t = arg;
-    struct diag diag = {0};
-
-    (void)m;
-    if (!up)
-        log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END},
-                  "the device %s was set down, waiting until it is up", t->setup.device.name);
-    else if (setup_restore(&t->setup, &t->setup_cfg, &diag) == RC_OK)
-        log_write(LOG_INFO, (struct log_field[]){F_STR("service", t->service), LOG_END},
-                  "the device %s is up again, addresses and routes are back", t->setup.device.name);
-    else
-        log_write(LOG_WARN, (struct log_field[]){F_STR("service", t->service), LOG_END},
-                  "the device %s is up again without all of its routes: %s", t->setup.device.name,
-                  diag.text);
-}
-
 static void on_ageing(struct timer *timer)
 {
     struct tungo *t = LIST_OWNER(timer, struct tungo, ageing);
@@ -274,21 +193,21 @@ static enum rc on_open(struct listener *l, const struct listener_setup *setup, s
     t->service = setup->service;
     t->options = l->cfg;
     t->where = strdup(setup->addr ? setup->addr : "");
-    timer_init(t->loop, &t->reopen, on_reopen);
+    regain_init(t);
     timer_init(t->loop, &t->ageing, on_ageing);
-    bool ok = t->where && timer_reserve(&t->reopen) && timer_reserve(&t->ageing);
+    bool ok = t->where && regain_reserve(t) && timer_reserve(&t->ageing);
     rc = ok ? plan_make(t, setup->so, diag) : diag_set(diag, RC_NOMEM, "no memory");
     if (rc == RC_OK)
         rc = make_parts(t, diag);
     if (rc == RC_OK)
-        rc = setup_open(&t->setup_cfg, &t->setup, on_warning, t, diag);
+        rc = setup_open(&t->setup_cfg, &t->setup, regain_warn, t, diag);
     if (rc != RC_OK) {
         on_done(l);
         return rc;
     }
     t->open = true;
     device_io_probe(t);
-    log_device(t);
+    regain_tell_device(t);
     return RC_OK;
 }
 
@@ -298,9 +217,7 @@ static enum rc on_start(struct listener *l, const struct listener_events *ev, st
 
     t->up = *ev;
     t->started = true;
-    enum rc rc =
-        monitor_open(&t->monitor, t->loop, t->netns, t->setup.device.index, on_link, t, diag);
-    return rc == RC_OK ? read_device(t, diag) : rc;
+    return regain_start(t, diag);
 }
 
 static void on_stop(struct listener *l)
@@ -309,9 +226,8 @@ static void on_stop(struct listener *l)
 
     /* the device is read and written until done(): clients shall hear how their flows end */
     t->started = false;
-    timer_stop(&t->reopen);
+    regain_stop(t);
     timer_stop(&t->ageing);
-    monitor_close(&t->monitor);
 }
 
 static void on_done(struct listener *l)
@@ -321,7 +237,7 @@ static void on_done(struct listener *l)
     if (!t)
         return;
     on_stop(l);
-    timer_release(&t->reopen);
+    regain_release(t);
     timer_release(&t->ageing);
     netstack_free(t->net);
     tungo_udp_free(t->udp);
@@ -329,7 +245,7 @@ static void on_done(struct listener *l)
     reassembly_free(t->fragments);
     device_io_stop(t);
     if (t->open)
-        setup_close(&t->setup, on_warning, t);
+        setup_close(&t->setup, regain_warn, t);
     free(t->spare);
     free(t->where);
     plan_free(t);
@@ -342,7 +258,7 @@ static void on_abandon(struct listener *l)
     struct tungo *t = l->state;
 
     if (t && t->open)
-        setup_close(&t->setup, on_warning, t);
+        setup_close(&t->setup, regain_warn, t);
 }
 
 static const char *on_where(const struct listener *l, char *buf, size_t cap)

@@ -83,12 +83,29 @@ fds_back gone "$pid_gone" "$before" 10
 stop_pid "$pid_gone" && same "ended with status" 0 "$status"
 
 # --- down and up again by hand
+rm -f "$hooks"
 cgost again "$C" -C "$work/hooks.yaml"
+wait_for "postUp" 10 said 3
 tungo_is_up
 ip -n "$C" link set tungo down
 ip -n "$C" link set tungo up
 ip -n "$C" route replace 10.90.9.0/24 dev tungo
 wait_for "traffic after down and up" 10 probe --seconds 10 echo "$TARGET" 1000 && ok "traffic flows after down and up"
+wait_for "another postUp" 10 more_postup 2 && ok "postUp ran again, for the kernel took its routes"
+
+# --- as a network manager that takes the device for its own: addresses or routes go, the link stays up
+hook_route() { ip -n "$C" route show dev tungo | grep -q 10.91.0.0/16; }
+n=2
+for strip in 'addr flush' 'route flush' '-6 addr flush'; do
+	n=$((n + 1))
+	wait_for "route of postUp" 10 hook_route
+	ip -n "$C" $strip dev tungo
+	wait_for "postUp after $strip" 30 more_postup $n && ok "$strip: postUp ran again"
+	wait_for "address" 10 device_up "$C" tungo
+	wait_for "traffic after $strip" 10 probe --seconds 10 echo "$TARGET" 1000 && ok "$strip: traffic flows again"
+	check "$strip: IPv6 too" probe echo "$TARGET6" 1000
+done
+same "the log tells it once each time" 3 "$(grep -c 'was stripped of' "$work/again.log")"
 stop_pid "$pid_again" && same "ended with status" 0 "$status"
 
 # --- signals while a hook is waited for. The command is told once it sleeps; one that does not listen is killed

@@ -349,10 +349,12 @@ END_TEST
 static struct loop *loop;
 static unsigned changes;
 
-static void on_change(struct monitor *m, bool up, void *arg)
+static void on_change(struct monitor *m, enum monitor_event event, void *arg)
 {
     ck_assert_ptr_eq(arg, &changes);
-    ck_assert_int_eq(up, changes % 2 == 1);
+    if (event == MONITOR_STRIPPED) /* IPv6 goes with the link */
+        return;
+    ck_assert_int_eq(event, changes % 2 == 1 ? MONITOR_UP : MONITOR_DOWN);
     if (++changes == 2)
         monitor_close(m);
 }
@@ -380,6 +382,74 @@ START_TEST(test_monitor_tells_of_down_and_up)
         uv_run(loop_uv(loop), UV_RUN_ONCE);
     timer_stop(&late);
     ck_assert_uint_eq(changes, 2); /* closed by then: the third is not told */
+    loop_run(loop);
+    loop_free(loop);
+}
+END_TEST
+
+static unsigned strippings;
+
+static void on_stripped(struct monitor *m, enum monitor_event event, void *arg)
+{
+    (void)m;
+    (void)arg;
+    ck_assert_int_eq(event, MONITOR_STRIPPED);
+    strippings++;
+}
+
+/* The commands have run: is what they did told? */
+static unsigned stripped_by(struct monitor *m, const char *commands)
+{
+    struct timer late;
+
+    strippings = 0;
+    shell(commands);
+    timer_init(loop, &late, on_late);
+    ck_assert(timer_start(&late, 1000)); /* what the kernel told is in the socket already */
+    while (!strippings && timer_is_running(&late))
+        uv_run(loop_uv(loop), UV_RUN_ONCE);
+    timer_stop(&late);
+    ck_assert_int_gt(m->hot.fd, 0);
+    return strippings;
+}
+
+START_TEST(test_stripped_device_is_told_and_mended)
+{
+    static const char all[] = "ip -4 -o addr show t0 | grep -o 'inet [^ ]*'; ip -6 -o addr show t0 "
+                              "scope global | grep -o 'inet6 [^ ]*'; ip -4 route show dev t0;"
+                              "ip -6 route show dev t0 | grep -v fe80";
+    struct setup_cfg cfg = full_config();
+    struct monitor m = {.index = 0};
+    struct setup s = {0};
+    char before[2048];
+    bool any = true;
+
+    cfg.dns_count = 0;
+    loop = loop_new(NULL);
+    ck_assert_int_eq(setup_open(&cfg, &s, warn, NULL, &diag), RC_OK);
+    (void)snprintf(before, sizeof(before), "%s", shell(all));
+    ck_assert_int_eq(monitor_open(&m, loop, NULL, s.device.index, on_stripped, NULL, &diag), RC_OK);
+    ck_assert_int_eq(setup_mend(&s, &cfg, &any, &diag), RC_OK);
+    ck_assert(!any);
+    ck_assert_uint_eq(stripped_by(&m, "ip addr add 172.31.9.9/24 dev out; ip addr flush dev far;"
+                                      "ip addr del 172.31.9.9/24 dev out"),
+                      0);
+    static const char *const strips[] = {
+        "ip -4 addr flush dev t0", "ip -6 addr flush dev t0", "ip -4 route flush dev t0",
+        "ip -6 route del 2001:db8::/32", "ip route del 198.51.100.0/24; ip addr flush dev t0"};
+    for (size_t i = 0; i < sizeof(strips) / sizeof(strips[0]); i++) {
+        ck_assert_msg(stripped_by(&m, strips[i]) > 0, "%s: not told", strips[i]);
+        ck_assert_int_eq(setup_mend(&s, &cfg, &any, &diag), RC_OK);
+        ck_assert_msg(any, "%s: nothing was missing", strips[i]);
+        if (i != 2) /* there the kernel's own route of the subnet went, too: not ours */
+            ck_assert_str_eq(shell(all), before);
+        else
+            shell("ip -4 addr flush dev t0");
+        ck_assert_int_eq(setup_mend(&s, &cfg, &any, &diag), RC_OK);
+    }
+    monitor_close(&m);
+    setup_close(&s, warn, NULL);
+    ck_assert_str_eq(warned, "");
     loop_run(loop);
     loop_free(loop);
 }
@@ -432,6 +502,7 @@ int main(void)
     tcase_add_test(t, test_a_lost_device_leaves_the_guard_and_comes_back);
     tcase_add_test(t, test_bound_lookups_pass_the_guard_by);
     tcase_add_test(t, test_monitor_tells_of_down_and_up);
+    tcase_add_test(t, test_stripped_device_is_told_and_mended);
     tcase_add_test(t, test_missing_resolvectl_is_a_warning);
     suite_add_tcase(s, t);
     return run_suite(s);
