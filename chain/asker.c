@@ -26,7 +26,7 @@ struct asker {
     ares_channel channel;
     struct watch *watches;
     bool made, dying;
-    int open; /* questions */
+    struct question *questions; /* open ones */
     struct timer clock;
     uint64_t looked_ms;
     struct timespec changed;
@@ -35,8 +35,11 @@ struct asker {
 
 struct question {
     struct asker *ares;
+    struct question *next, **link;
     asker_fn *fn;
     void *arg;
+    int family;
+    char name[];
 };
 
 /* One socket of the channel; outlives it until libuv has let go. */
@@ -205,6 +208,7 @@ struct asker *asker_new(const struct asker_cfg *cfg)
     return a;
 }
 
+/* Its questions stay. */
 static void end_channel(struct asker *a)
 {
     if (!a->made)
@@ -215,11 +219,21 @@ static void end_channel(struct asker *a)
     timer_stop(&a->clock);
 }
 
+static void question_free(struct question *q)
+{
+    *q->link = q->next;
+    if (q->next != NULL)
+        q->next->link = q->link;
+    free(q);
+}
+
 void asker_free(struct asker *a)
 {
     if (a == NULL)
         return;
     end_channel(a);
+    while (a->questions != NULL)
+        question_free(a->questions);
     free(a->interface);
     free(a->netns);
     free(a->servers);
@@ -228,15 +242,18 @@ void asker_free(struct asker *a)
 }
 
 /* Are the channel's sockets bound to what is not there any more, or is its resolv.conf another one
- * by now? The file is looked at once a second at most. */
+ * by now? Looked at once a second at most: questions that are under way are asked anew then. */
 static bool has_changed(struct asker *a)
 {
-    if (a->interface[0] && a->epoch != uplink_epoch())
-        return true;
+    bool moved = a->epoch != uplink_epoch();
     uint64_t now = loop_now_ms(a->loop);
-    if (a->servers != NULL || now - a->looked_ms < LOOK_AGAIN_MS)
+    if (moved && a->questions == NULL)
+        return true;
+    if (now - a->looked_ms < LOOK_AGAIN_MS)
         return false;
     a->looked_ms = now;
+    if (moved || a->servers != NULL)
+        return moved;
     struct stat st = {.st_mtim = {0, 0}};
     (void)stat(a->resolv_path, &st);
     return st.st_mtim.tv_sec != a->changed.tv_sec || st.st_mtim.tv_nsec != a->changed.tv_nsec;
@@ -244,8 +261,6 @@ static bool has_changed(struct asker *a)
 
 static int make_channel(struct asker *a)
 {
-    if (a->made && a->open == 0 && has_changed(a))
-        end_channel(a);
     if (a->made)
         return ARES_SUCCESS;
     struct stat st = {.st_mtim = {0, 0}};
@@ -304,10 +319,9 @@ static void on_addrinfo(void *arg, int status, int timeouts, struct ares_addrinf
 {
     struct question *q = arg;
     (void)timeouts;
-    q->ares->open--;
-    if (q->ares->dying) {
-        ares_freeaddrinfo(info);
-        free(q);
+    if (q->ares->dying) { /* of this channel: there may be another */
+        if (info != NULL)
+            ares_freeaddrinfo(info);
         return;
     }
     struct addr v[ANSWERS_MAX];
@@ -325,23 +339,68 @@ static void on_addrinfo(void *arg, int status, int timeouts, struct ares_addrinf
           ttl_s);
     if (info != NULL)
         ares_freeaddrinfo(info);
-    free(q);
+    question_free(q);
+}
+
+static void put(struct question *q)
+{
+    struct ares_addrinfo_hints hints = {
+        .ai_flags = ARES_AI_NOSORT, .ai_family = q->family, .ai_socktype = SOCK_STREAM};
+    ares_getaddrinfo(q->ares->channel, q->name, NULL, &hints, on_addrinfo, q);
+}
+
+void asker_look(struct asker *a)
+{
+    if (!a->made || !has_changed(a))
+        return;
+    end_channel(a);
+    struct question *all = a->questions;
+    if (all == NULL)
+        return;
+    int status = make_channel(a);
+    a->questions = NULL; /* a question may be answered at once: none is seen twice */
+    all->link = &all;
+    while (all != NULL) {
+        struct question *q = all;
+        all = q->next;
+        if (all != NULL)
+            all->link = &all;
+        q->next = a->questions;
+        q->link = &a->questions;
+        if (q->next != NULL)
+            q->next->link = &q->next;
+        a->questions = q;
+        if (status == ARES_SUCCESS)
+            put(q);
+        else
+            on_addrinfo(q, status, 0, NULL);
+    }
+    if (a->made)
+        set_clock(a);
 }
 
 void asker_ask(struct asker *a, const char *name, int family, asker_fn *fn, void *arg)
 {
+    size_t n = strlen(name) + 1;
+    asker_look(a);
     int status = make_channel(a);
-    struct question *q = status == ARES_SUCCESS ? malloc(sizeof(*q)) : NULL;
+    struct question *q = status == ARES_SUCCESS ? malloc(sizeof(*q) + n) : NULL;
     if (q == NULL) {
         if (status == ARES_SUCCESS)
             status = ARES_ENOMEM;
         fn(arg, rc_of(status), ares_strerror(status), NULL, 0, 0);
         return;
     }
-    *q = (struct question){.ares = a, .fn = fn, .arg = arg};
-    a->open++;
-    struct ares_addrinfo_hints hints = {
-        .ai_flags = ARES_AI_NOSORT, .ai_family = family, .ai_socktype = SOCK_STREAM};
-    ares_getaddrinfo(a->channel, name, NULL, &hints, on_addrinfo, q);
+    *q = (struct question){.ares = a,
+                           .next = a->questions,
+                           .link = &a->questions,
+                           .fn = fn,
+                           .arg = arg,
+                           .family = family};
+    memcpy(q->name, name, n);
+    if (q->next != NULL)
+        q->next->link = &q->next;
+    a->questions = q;
+    put(q);
     set_clock(a);
 }

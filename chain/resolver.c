@@ -434,8 +434,11 @@ bool resolve_start(struct resolver *r, struct resolve *q, const char *name, bool
         if ((q->wanted & 1u << f) == 0 || is_fresh(e, f))
             continue;
         a->known = false;
-        if (a->asked)
+        if (a->asked) { /* perhaps for long, of servers that are not ours any more */
+            (void)(timer_is_running(&e->deadline) || timer_start(&e->deadline, r->timeout_ms));
+            asker_look(r->asker);
             continue;
+        }
         a->asked = true;
         if (!timer_is_running(&e->deadline) && !timer_start(&e->deadline, r->timeout_ms)) {
             a->asked = false;

@@ -490,6 +490,66 @@ START_TEST(test_a_changed_resolv_conf_is_read_again)
 }
 END_TEST
 
+static struct asked others;
+static void on_asked_again(struct timer *timer)
+{
+    (void)timer;
+    ask(changing, &others, "v4.example", true, false);
+}
+
+/* A machine whose servers went away is never without open questions: they move to the new ones. */
+START_TEST(test_open_questions_move_to_the_servers_of_a_new_resolv_conf)
+{
+    char path[64];
+    struct asked waits;
+    struct timer t, same;
+    listen_at = "127.77.0.1:53";
+    struct resolver *unused = setup("", 0);
+    listen_at = NULL;
+    if (unused == NULL)
+        return; /* not for ordinary users */
+    struct addr silent = {.port = 53};
+    int fd;
+    ck_assert(addr_parse("127.77.0.2:53", &silent));
+    ck_assert_int_eq(os_bind_udp(&silent, false, NULL, &fd, NULL), RC_OK);
+    snprintf(path, sizeof path, "%s/resolv.conf", dir);
+    write_file(path, "nameserver 127.77.0.2\n");
+    struct resolver *r = resolver_new(&(struct resolver_cfg){
+        .loop = loop, .hosts_path = "", .resolv_path = path, .timeout_ms = 20000, .try_ms = 15000});
+    ask(r, &waits, "both.example", true, false);
+    write_file(path, "nameserver 127.77.0.1\n");
+    changing = r;
+    timer_init(loop, &t, on_asked_again);
+    ck_assert(timer_start(&t, 1100));
+    uint64_t began = loop_now_ms(loop);
+    loop_run(loop);
+    ck_assert_int_eq(waits.rc, RC_OK);
+    ck_assert_int_eq(others.rc, RC_OK);
+    ck_assert_uint_lt(loop_now_ms(loop) - began, 10000);
+    ck_assert_int_eq(server.asked_a, 2);
+
+    /* the same with one name alone: its second waiter looks */
+    write_file(path, "nameserver 127.77.0.2\n");
+    struct resolver *r2 = resolver_new(&(struct resolver_cfg){
+        .loop = loop, .hosts_path = "", .resolv_path = path, .timeout_ms = 20000, .try_ms = 15000});
+    ask(r2, &waits, "v4.example", true, false);
+    write_file(path, "nameserver 127.77.0.1\n");
+    changing = r2;
+    timer_init(loop, &same, on_asked_again);
+    ck_assert(timer_start(&same, 1100));
+    began = loop_now_ms(loop);
+    loop_run(loop);
+    ck_assert_int_eq(waits.rc, RC_OK);
+    ck_assert_int_eq(others.rc, RC_OK);
+    ck_assert_uint_lt(loop_now_ms(loop) - began, 10000);
+    resolver_unref(r2);
+    resolver_unref(r);
+    close(fd);
+    unlink(path);
+    finish(unused);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("resolver");
@@ -508,6 +568,8 @@ int main(void)
     tcase_add_test(tc, test_more_names_than_room);
     tcase_add_test(tc, test_many_names_at_once);
     tcase_add_test(tc, test_a_changed_resolv_conf_is_read_again);
+    tcase_add_test(tc, test_open_questions_move_to_the_servers_of_a_new_resolv_conf);
+    tcase_set_timeout(tc, 40);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
