@@ -2,6 +2,7 @@
 #include "handlers/report.h"
 #include "core/log.h"
 #include "core/splice.h"
+#include "handlers/hush.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -98,11 +99,20 @@ void report_ended(struct report *r, const struct splice_result *res)
     log_write(LOG_INFO, f, "%s >-< %s", client, target);
 }
 
+/* Whose fault it is says how much may be written about it. */
+static enum hush_kind kind_of(const struct report *r, enum rc rc)
+{
+    bool asked = r->target.name[0] || r->target.addr.family;
+
+    return asked && rc != RC_AUTH && rc != RC_DENIED ? HUSH_TARGET : HUSH_STRANGER;
+}
+
 void report_failed(struct report *r, enum rc rc, const char *reason, uint64_t now_ms)
 {
     struct log_field f[16];
     char client[ADDR_TEXT_MAX], target[TARGET_TEXT_MAX];
     enum log_level level;
+    uint64_t unsaid = 0;
     int n;
 
     r->told = true;
@@ -124,10 +134,15 @@ void report_failed(struct report *r, enum rc rc, const char *reason, uint64_t no
     }
     if (!log_wants(level))
         return;
+    /* who wants debug wants them all */
+    if (!log_wants(LOG_DEBUG) && !hush_allows(kind_of(r, rc), &r->client, now_ms, &unsaid))
+        return;
     addr_format(&r->client, client, sizeof client);
     target_format(&r->target, target, sizeof target);
     n = fields(r, f, client, target);
     f[n++] = F_INT("duration", (now_ms - r->started_ms) * 1000000);
+    if (unsaid) /* so many more like this, since the last one, are not in the log */
+        f[n++] = F_INT("unsaid", unsaid);
     f[n] = LOG_END;
     log_write(level, f, "%s >x< %s: %s", client, target, reason && *reason ? reason : rc_name(rc));
 }

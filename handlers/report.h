@@ -39,7 +39,7 @@ void report_ended(struct report *r, const struct splice_result *res);
  * report_failed; nothing where an end was told already. */
 void report_stopped(struct report *r, uint64_t up_bytes, uint64_t down_bytes, uint64_t now_ms);
 /* A client whose target was never reached: at warn for our failures, at info for the target's and
- * the client's. */
+ * the client's. Not more lines than handlers/hush.h allows, unless the log is at debug. */
 void report_failed(struct report *r, enum rc rc, const char *reason, uint64_t now_ms);
 
 #endif
