@@ -10,6 +10,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* Of connections of ours, as Go's: a NAT that forgot one, or a far end that lost its power, is
+ * noticed after two and a half minutes of silence, not never (gost-config.md 10.1). */
+enum { KEEPALIVE_S = 15, KEEPALIVE_PROBES = 9 };
+
 void os_close(int fd)
 {
     int keep = errno;
@@ -98,6 +102,8 @@ enum rc os_socket_for(int type, const struct addr *to, const struct sockopts *so
             goto fail;
         }
     }
+    if (type == SOCK_STREAM)
+        os_keepalive(fd, KEEPALIVE_S, KEEPALIVE_S, KEEPALIVE_PROBES);
     *ret_fd = fd;
     return RC_OK;
 fail:

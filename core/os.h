@@ -32,7 +32,8 @@ enum rc os_bind_choices(const struct sockopts *so, const struct addr *to, struct
 
 /* A socket bound and marked as asked, for a connection to `to`. Device binding is skipped when the
  * destination is not global unicast. type: SOCK_STREAM, SOCK_DGRAM or OS_PING (echo requests
- * without privilege, icmp(7)). choice NULL: only the mark. */
+ * without privilege, icmp(7)). choice NULL: only the mark. Those of SOCK_STREAM have keepalive on.
+ */
 enum { OS_PING = 64 };
 enum rc os_socket_for(int type, const struct addr *to, const struct sockopts *so,
                       const struct bind_choice *choice, int *ret_fd, struct diag *diag);

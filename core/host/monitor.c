@@ -131,6 +131,12 @@ enum rc monitor_open(struct monitor *m, struct loop *loop, const char *netns, in
 
 void monitor_follow(struct monitor *m, int index)
 {
+    uint8_t told[64];
+
+    /* what is in the socket is about the one before, or about how this one was made */
+    while (m->hot.fd > 0 && (recv(m->hot.fd, told, sizeof(told), MSG_DONTWAIT) >= 0 ||
+                             errno == EINTR || errno == ENOBUFS))
+        ;
     m->index = index;
     m->up = true;
 }

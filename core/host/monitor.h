@@ -32,7 +32,7 @@ struct monitor {
 /* In netns (name or path; NULL: ours). fn is told of changes only. */
 enum rc monitor_open(struct monitor *m, struct loop *loop, const char *netns, int index,
                      monitor_fn *fn, void *arg, struct diag *diag);
-/* The device was made anew, under another number, and is up. */
+/* The device was made anew, under another number, and is up. What happened before is not told. */
 void monitor_follow(struct monitor *m, int index);
 void monitor_close(struct monitor *m);
 

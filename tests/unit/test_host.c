@@ -431,6 +431,8 @@ START_TEST(test_stripped_device_is_told_and_mended)
     ck_assert_int_eq(monitor_open(&m, loop, NULL, s.device.index, on_stripped, NULL, &diag), RC_OK);
     ck_assert_int_eq(setup_mend(&s, &cfg, &any, &diag), RC_OK);
     ck_assert(!any);
+    ck_assert_int_eq(setup_reopen(&s, &cfg, warn, NULL, &diag), RC_OK);
+    monitor_follow(&m, s.device.index); /* of its making nothing is told: DOWN would fail */
     ck_assert_uint_eq(stripped_by(&m, "ip addr add 172.31.9.9/24 dev out; ip addr flush dev far;"
                                       "ip addr del 172.31.9.9/24 dev out"),
                       0);

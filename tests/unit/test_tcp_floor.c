@@ -6,6 +6,7 @@
 #include "run.h"
 #include <arpa/inet.h>
 #include <check.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -202,6 +203,33 @@ START_TEST(test_events_follow_the_registration)
 }
 END_TEST
 
+/* A far end that is gone without a word would stay for ever: nobody sends into a silent flow. */
+START_TEST(test_connections_of_ours_find_out_that_nobody_is_there)
+{
+    struct sockaddr_in at;
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM, 0), own, idle_s, interval_s, probes, on;
+    struct addr to;
+
+    ck_assert_int_eq(listen(fd, 1), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    ck_assert(addr_parse_ip("127.0.0.1", 9, &to));
+    to.port = ntohs(at.sin_port);
+    struct stream *ours = stream_new(loop);
+    stream_push(ours, tcp_connect_layer(loop, &to, NULL, NULL));
+    ck_assert_int_eq(stream_query(ours, QUERY_FD, &own), RC_OK);
+    len = sizeof on;
+    ck_assert_int_eq(getsockopt(own, SOL_SOCKET, SO_KEEPALIVE, &on, &len), 0);
+    ck_assert_int_eq(on, 1);
+    ck_assert_int_eq(getsockopt(own, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, &len), 0);
+    ck_assert_int_eq(getsockopt(own, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, &len), 0);
+    ck_assert_int_eq(getsockopt(own, IPPROTO_TCP, TCP_KEEPCNT, &probes, &len), 0);
+    ck_assert_int_le(idle_s + interval_s * probes, 300);
+    stream_close(ours);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tcp_floor");
@@ -213,6 +241,7 @@ int main(void)
     tcase_add_test(t, test_no_error_is_no_connection);
     tcase_add_test(t, test_a_hot_socket_keeps_what_was_told);
     tcase_add_test(t, test_events_follow_the_registration);
+    tcase_add_test(t, test_connections_of_ours_find_out_that_nobody_is_there);
     suite_add_tcase(suite, t);
     return run_suite(suite);
 }
