@@ -1,4 +1,4 @@
-/* handlers/tungo.c - whole-machine traffic: what becomes of each flow of the TUN device. DESIGN 5,
+/* handlers/tungo.c - whole-machine traffic: what becomes of each flow of the TUN device.
  * gost-config.md 4.
  *
  * The flows' own business is in tungo_tcp.c (parked and let in, sniffed, dialled, spliced) and

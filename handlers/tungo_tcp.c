@@ -1,4 +1,4 @@
-/* handlers/tungo_tcp.c - a TCP flow of the device, from its SYN to its last byte. DESIGN 5,
+/* handlers/tungo_tcp.c - a TCP flow of the device, from its SYN to its last byte.
  * gost-config.md 4.6, 5.4, 5.5.
  *
  *   SYN -> dial -> let in -> splice              no sniffing: the client sees the truth

@@ -1,8 +1,8 @@
 /* handlers/tungodns.h - DNS of the tungo handler: what a client's question gets, and what is known
  * about a flow because of it.
  *
- *   question to port 53 -> fake pool -> kept answers -> hosts, resolver (hijack) | where it was
- * sent flow to an address  -> fake pool -> map of answers -> its name, or nothing
+ *   question to port 53 -> fake pool -> kept answers -> hosts -> resolver (hijack), or as sent
+ *   flow to an address  -> fake pool -> map of answers -> its name, or nothing
  *
  * dns.fake answers A and AAAA from a pool, so that no such question leaves; dns.cache keeps answers
  * per server that was asked; dns.hijack asks the service's resolver whomever the client meant; with

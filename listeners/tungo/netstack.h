@@ -136,7 +136,7 @@ bool turn_keeps(struct tungo_flow *f, const struct pbuf *p);
 /* netassert.c: whose flow is mounted; NULL: nobody's. */
 void netassert_watch(struct netstack *ns);
 
-/* pcb.c: what lwIP calls. The listening pcb of the process; NULL: no memory. */
+/* netpcb.c: what lwIP calls. The listening pcb of the process; NULL: no memory. */
 struct tcp_pcb_listen;
 struct tcp_pcb_listen *netpcb_listener(void);
 

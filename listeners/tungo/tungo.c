@@ -2,7 +2,7 @@
  * its flows, makes it again when it was lost.
  *
  * Flows, associations and parked SYNs outlive a lost device: what they send meanwhile counts as
- * lost on the way. gost-config.md 4.1, 4.3; DESIGN 5.
+ * lost on the way. gost-config.md 4.1, 4.3.
  */
 #include "core/log.h"
 #include "listeners/tungo/echo.h"

@@ -2,7 +2,6 @@
  * associations, packet truth.
  *
  * The listener owns device, lwIP and tables; the handler decides what becomes of each flow.
- * DESIGN 5.
  */
 #ifndef LISTENERS_TUNGO_TUNGO_H
 #define LISTENERS_TUNGO_TUNGO_H
