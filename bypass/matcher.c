@@ -1,14 +1,16 @@
 /* bypass/matcher.c - see matcher.h.
  *
  * Where a pattern goes:
- *   addresses                       v4, v6: ranges
- *   host                            ends, under its whole text            NAME
- *   glob that is "*" and ".x.y"     ends, under ".x.y"                    STAR
- *   other glob, ".x" after its last special character                     ends, under ".x", as a
- * glob other glob, "x." before its first special character                   heads, under "x.", as
- * a glob glob that is "*"                all what is left                    loose A NAME that
- * begins with a dot matches what lies below it, too. Rules with a port are ranges of (entry, kind,
- * port) in one set.
+ *   addresses                                        v4, v6: ranges
+ *   host                                             ends, under its whole text: NAME
+ *   glob that is "*" and ".x.y"                      ends, under ".x.y": STAR
+ *   glob with ".x" after its last special character  ends, under ".x", as a glob
+ *   glob with "x." before its first one              heads, under "x.", as a glob
+ *   glob that is "*"                                 all
+ *   other globs                                      loose
+ *
+ * A NAME that begins with a dot matches what lies below it, too. Rules with a port are ranges of
+ * (entry, kind, port) in one set.
  */
 #include "bypass/matcher.h"
 #include "bypass/glob.h"

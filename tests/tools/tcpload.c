@@ -6,13 +6,14 @@
  *   tcpload flows ADDR PORT FLOWS SEED            parallel, random lengths both ways
  *   tcpload half-client ADDR PORT                 client shuts first, the answer comes after it
  *   tcpload half-server ADDR PORT                 server shuts first, the client goes on
- *   tcpload rst-client ADDR PORT                  client resets; then asks the server if it saw
- * that tcpload rst-server ADDR PORT                  server resets in mid-stream tcpload connect
- * ADDR PORT                     prints what connect() said, with the milliseconds tcpload hold ADDR
- * PORT FLOWS                  opens, sends a byte each, waits for SIGTERM tcpload slow ADDR PORT
- * BYTES                  reads what it gets in small sips tcpload churn ADDR PORT FLOWS THREADS
- * short connections, prints how many a second tcpload echo ADDR PORT ROUNDS                 64
- * bytes to and fro, prints microseconds each
+ *   tcpload rst-client ADDR PORT                  client resets; did the server see it?
+ *   tcpload rst-server ADDR PORT                  server resets in mid-stream
+ *   tcpload connect ADDR PORT                     prints what connect() said, and after how many ms
+ *   tcpload hold ADDR PORT FLOWS                  opens, sends a byte each, waits for SIGTERM
+ *   tcpload wait ADDR PORT                        one byte each way; prints how the server ends it
+ *   tcpload slow ADDR PORT BYTES                  reads what it gets in small sips
+ *   tcpload churn ADDR PORT FLOWS THREADS         short connections, prints how many a second
+ *   tcpload echo ADDR PORT ROUNDS                 64 bytes to and fro, prints microseconds each
  *
  * A connection begins with a request of 32 bytes: mode, bytes up, bytes down, seed. Exit status 0:
  * all as it should be.

@@ -1,8 +1,9 @@
 /* tlscat - a TLS end of ours on a TCP socket, to meet other people's TLS.
  *
- *   tlscat connect 127.0.0.1:PORT [key=value]...   stdin to the peer, then half-close; the peer to
- * stdout tlscat serve   127.0.0.1:0    [key=value]...   prints "listening PORT"; each client gets
- * back what it sent, only after it ended its half
+ *   tlscat connect 127.0.0.1:PORT [key=value]...
+ *       stdin to the peer, then half-close; the peer to stdout
+ *   tlscat serve 127.0.0.1:0 [key=value]...
+ *       prints "listening PORT"; each client gets back what it sent, only after it ended its half
  *
  * Keys: those of the `tls` object (secure, serverName, caFile, certFile, keyFile, pin, minVersion,
  * maxVersion, alpn), name= (the node's host), count= (connections, one after another: each but the

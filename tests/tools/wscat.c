@@ -1,10 +1,10 @@
 /* wscat - the ws floor on real sockets, for hands and for end-to-end tests against other peers.
  *
- *   wscat echo PORT [OPTION...]           a server on 127.0.0.1 that sends back what comes
- *   wscat sink PORT [OPTION...]           the same, but only counts; prints bytes and CPU at each
- * end wscat send ADDR:PORT BYTES [OPTION...]   a client: sends a pattern, checks the echo, then its
- * end wscat push ADDR:PORT BYTES [OPTION...]   a client: sends a pattern to a sink wscat cat
- * ADDR:PORT [OPTION...]       a client: prints what comes until the end
+ *   wscat echo PORT [OPTION...]              a server on 127.0.0.1 that sends back what comes
+ *   wscat sink PORT [OPTION...]              only counts; prints bytes and CPU at each end
+ *   wscat send ADDR:PORT BYTES [OPTION...]   a client: sends a pattern, checks the echo, ends
+ *   wscat push ADDR:PORT BYTES [OPTION...]   a client: sends a pattern to a sink
+ *   wscat cat ADDR:PORT [OPTION...]          a client: prints what comes until the end
  *
  * Options: path=/ws host=NAME ping=MS linger (send: no end of our own, done when all came back).
  * Exit status 1 and the reason on stderr when the connection fails or a byte is wrong.
