@@ -324,7 +324,7 @@ net_same() { net_state >"$work/net.after" && check "devices and routes as before
 net_mark
 way=control
 watch_up
-web before "$OT other.test /x $DIRECT" http://other.test/x
+web before "$OT other.test /x $DIRECT" -4 http://other.test/x
 done_all
 over() { for n in "$C" "$T"; do [ -z "$(inside "$n" ss -Htn)" ] || return 1; done; } # what the next watch should not see
 wait_for "control: its connections end" 20 over
