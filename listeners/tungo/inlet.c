@@ -82,6 +82,15 @@ static void on_echo(struct tungo *t, struct packet *p)
         icmp_refuse(&t->icmp, p->ip, p->bytes, rc, loop_now_ms(t->loop));
 }
 
+/* Only the client itself knows that its port is closed, and of datagrams we quote only those that
+ * it may have got: else a neighbour that guesses a port could end what is not its own. */
+static void on_port_closed(struct tungo *t, const struct packet *p, const struct icmp_note *note)
+{
+    if (!addr_same_ip(&p->src, &note->dst) ||
+        !tungo_udp_client_gone(t->udp, &note->dst, &note->src))
+        t->net->stats.notes++;
+}
+
 static void on_icmp(struct tungo *t, struct packet *p)
 {
     struct icmp_note note;
@@ -97,7 +106,7 @@ static void on_icmp(struct tungo *t, struct packet *p)
     if (note.proto == IPPROTO_TCP && note.kind == ICMP_NOTE_TOO_BIG)
         netstack_too_big(t->net, &note);
     else if (note.proto == IPPROTO_UDP && note.kind == ICMP_NOTE_UNREACHABLE)
-        tungo_udp_client_gone(t->udp, &note.dst);
+        on_port_closed(t, p, &note);
 }
 
 static void on_fragment(struct tungo *t, const struct packet *p)

@@ -394,12 +394,15 @@ void tungo_udp_configure(struct tungo_udp *u, const struct tungo_cfg *cfg)
                           : DGRAM_MAX_BYTES;
 }
 
-void tungo_udp_client_gone(struct tungo_udp *u, const struct addr *client)
+bool tungo_udp_client_gone(struct tungo_udp *u, const struct addr *client,
+                           const struct addr *target)
 {
     struct udp_source *s = udp_table_source(&u->table, client);
 
-    if (s)
-        udp_close_source(u, s);
+    if (!s || !udp_table_heard(&u->table, s, target))
+        return false;
+    udp_close_source(u, s);
+    return true;
 }
 
 void tungo_udp_stats(const struct tungo_udp *u, struct tungo_udp_stats *ret_st)

@@ -46,9 +46,10 @@ void tungo_udp_configure(struct tungo_udp *u, const struct tungo_cfg *cfg);
 /* One packet that the gate passed as GATE_UDP, super-packets too. The bytes are used during the
  * call only. */
 void tungo_udp_packet(struct tungo_udp *u, const struct packet *p);
-/* A client's ICMP error about a datagram of ours: its port is closed; ends what still sends to it.
- */
-void tungo_udp_client_gone(struct tungo_udp *u, const struct addr *client);
+/* A client's ICMP error about a datagram of ours from `target`: its port is closed; ends what still
+ * sends to it. false: nothing came to it from there, so the error is somebody's guess. */
+bool tungo_udp_client_gone(struct tungo_udp *u, const struct addr *client,
+                           const struct addr *target);
 void tungo_udp_stats(const struct tungo_udp *u, struct tungo_udp_stats *ret_st);
 
 #endif

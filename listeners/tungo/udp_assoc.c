@@ -219,10 +219,14 @@ static struct udp_pair *pair_of(struct tungo_udp *u, struct udp_dest *d, const s
 
 static void account_down(struct tungo_udp *u, struct udp_dest *d, const struct gather *g)
 {
+    struct udp_pair *pair = pair_of(u, d, &g->from);
+
+    if (!pair)
+        d->stranger = g->from;
     u->n_down += g->segment > 0 ? (g->n + g->segment - 1) / g->segment : 1;
     d->down_bytes += g->n;
     udp_table_replied(&u->table, d);
-    udp_table_used(&u->table, d, pair_of(u, d, &g->from), loop_now_ms(u->setup.loop));
+    udp_table_used(&u->table, d, pair, loop_now_ms(u->setup.loop));
     if (d->dns && g->from.port == 53) {
         udp_table_answered(&u->table, d, g->data, g->n);
         if (d->ending)

@@ -370,6 +370,15 @@ void udp_table_replied(struct udp_table *t, struct udp_dest *d)
     to_last(list_for(t, d), &d->used);
 }
 
+bool udp_table_heard(const struct udp_table *t, const struct udp_source *s, const struct addr *from)
+{
+    bool heard = udp_table_pair(t, s, from) != NULL;
+
+    for (struct list *r = s->dests.next; r != &s->dests && !heard; r = r->next)
+        heard = addr_equal(&LIST_OWNER(r, struct udp_dest, of_source)->stranger, from);
+    return heard;
+}
+
 void udp_table_used(struct udp_table *t, struct udp_dest *d, struct udp_pair *pair, uint64_t now_ms)
 {
     if (pair) {

@@ -65,6 +65,7 @@ struct udp_dest {
     uint8_t n_ids;
     uint16_t ids[UDP_DNS_IDS]; /* DNS questions without an answer */
     struct udp_pair *last;     /* of whom the last answer came; NULL: look it up */
+    struct addr stranger;      /* who sent last without having been asked; family 0: nobody */
     struct dgram *dgram;       /* NULL: not there yet */
     struct udp_held *held;     /* datagrams that wait for it */
     void *owner, *user;        /* struct tungo_udp; the handler's */
@@ -140,6 +141,9 @@ struct udp_dest *udp_table_victim(struct udp_table *t);
 bool udp_table_may_open(const struct udp_table *t, const struct addr *client);
 struct udp_dest *udp_table_oldest_waiting(const struct udp_source *s);
 
+/* Was anything sent to this client in this name? */
+bool udp_table_heard(const struct udp_table *t, const struct udp_source *s,
+                     const struct addr *from);
 /* A datagram went either way. pair NULL: not known. */
 void udp_table_replied(struct udp_table *t, struct udp_dest *d); /* the first one came back */
 void udp_table_used(struct udp_table *t, struct udp_dest *d, struct udp_pair *pair,

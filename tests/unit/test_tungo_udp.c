@@ -291,9 +291,10 @@ START_TEST(test_sources_and_waiting_ones_are_capped)
         come("10.0.0.200:2", client, "1", 1, 1);
         told[0] = 0;
     }
-    struct addr a;
+    struct addr a, b;
     ck_assert(addr_parse("10.0.0.200:2", &a));
-    tungo_udp_client_gone(u, &a);
+    ck_assert(addr_parse("9.9.9.9:1000", &b));
+    ck_assert(tungo_udp_client_gone(u, &a, &b));
     tungo_udp_stats(u, &st);
     ck_assert_uint_eq(st.sources, UDP_SOURCES_MAX - 1);
     for (int i = 0; i < UDP_PAIRS_MAX / UDP_PAIRS_PER_SOURCE + 2; i++) {
@@ -308,6 +309,35 @@ START_TEST(test_sources_and_waiting_ones_are_capped)
     tungo_udp_stats(u, &st);
     ck_assert_uint_gt(st.sources, UDP_SOURCES_MAX - 10); /* those with many pairs went */
     ck_assert_uint_le(u->table.n_pairs, UDP_PAIRS_MAX);
+}
+END_TEST
+
+/* An error about what a client was never sent is no reason to end anything. */
+START_TEST(test_closed_port_is_believed_of_what_was_sent)
+{
+    struct addr client, target, stranger;
+    struct tungo_udp_stats st;
+
+    ck_assert(addr_parse("10.0.0.2:1000", &client));
+    ck_assert(addr_parse("8.8.8.8:9", &target));
+    ck_assert(addr_parse("7.7.7.7:7", &stranger));
+    ck_assert(!tungo_udp_client_gone(u, &client, &target));
+    for (int i = 0; i < 2; i++) {
+        struct far *f = far_new('a');
+        n_opened = 0;
+        come("10.0.0.2:1000", "8.8.8.8:9", "1", 1, 1);
+        tungo_udp_ready(NULL, opened[0], &f->dgram, RC_OK);
+        turn_for(1);
+        ck_assert(!tungo_udp_client_gone(u, &client, &stranger));
+        tungo_udp_stats(u, &st);
+        ck_assert_uint_eq(st.associations, 1);
+        far_say(f, "7.7.7.7:7", "1", 1, 1);
+        turn_for(1);
+        ck_assert(tungo_udp_client_gone(u, &client, i ? &stranger : &target));
+        tungo_udp_stats(u, &st);
+        ck_assert_uint_eq(st.associations, 0);
+        told[0] = 0;
+    }
 }
 END_TEST
 
@@ -475,6 +505,7 @@ int main(void)
     tcase_add_test(t, test_dns_with_other_uses_is_an_ordinary_flow);
     tcase_add_test(t, test_sources_and_waiting_ones_are_capped);
     tcase_add_test(t, test_one_clients_ports_leave_room_for_others);
+    tcase_add_test(t, test_closed_port_is_believed_of_what_was_sent);
     tcase_add_test(t, test_failing_to_open_later_ends_it);
     tcase_add_test(t, test_an_empty_datagram_goes_apart_where_an_association_takes_none);
     tcase_add_test(t, test_empty_datagrams_go_by_one_association_beside);

@@ -244,11 +244,12 @@ END_TEST
 
 START_TEST(test_what_waits_ends_with_its_client)
 {
-    struct addr client;
+    struct addr client, target;
 
     come("10.0.0.2:1000", "8.8.8.8:6", "a", 1, 1);
     ck_assert(addr_parse("10.0.0.2:1000", &client));
-    tungo_udp_client_gone(u, &client);
+    ck_assert(addr_parse("8.8.8.8:6", &target));
+    ck_assert(tungo_udp_client_gone(u, &client, &target));
     told[0] = 0;
     turn_for(1500);
     expect("");
