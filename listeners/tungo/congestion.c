@@ -214,12 +214,15 @@ void congestion_refill(struct congestion *c, const struct rtt *r, uint64_t now_u
     double gain = c->cwnd < c->ssthresh ? 2.0 : 1.25, rate, credit, most;
     uint64_t since = now_us - c->credit_us;
 
-    c->credit_us = now_us;
     if (r->smooth_us < CONGESTION_PACE_US) {
         c->credit = UINT32_MAX;
+        c->credit_us = now_us;
         return;
     }
     rate = gain * c->cwnd / (double)r->smooth_us;
+    if (rate * (double)since < 1)
+        return; /* parts of a byte add up */
+    c->credit_us = now_us;
     most = larger(CONGESTION_BURST_BYTES, rate * (double)CREDIT_US);
     credit = c->credit + rate * (double)since;
     c->credit = (uint32_t)(credit < most ? credit : most);

@@ -1,4 +1,5 @@
-/* The recovery machine with a receiver that lies. Input: commands of a byte and two arguments.
+/* The recovery machine with a receiver that lies, or one that does not. Input: what there is, then
+ * commands of a byte and two arguments. What an honest receiver has reported is never sent again.
  * Blocks are outside of the window, overlapping, reversed, one byte each; acknowledgements are of
  * what was never sent; pieces get lost. Cumulative acknowledgements are true, so in the end, when
  * the lies and the losses stop, every byte must have arrived, whatever was said before. */
@@ -15,6 +16,8 @@ static struct recovery r;
 static uint8_t got[BYTES];
 static uint32_t expected; /* offset: all before has arrived */
 static uint64_t now;
+static bool honest;
+static uint8_t reported[BYTES]; /* by an honest one, and not forgotten by the machine */
 
 static void check(void)
 {
@@ -57,6 +60,8 @@ static void resend_all(uint32_t keep)
     while (recovery_next(&r, 20 * MSS, &seq, &len)) {
         BUG_ON(!len || !seq_le(r.una, seq) || !seq_le(seq + len, r.nxt));
         BUG_ON(r.count.resends - before > HOLES_MAX + BYTES / 50);
+        if (honest && !r.probing)
+            BUG_ON(memchr(reported + (seq - first), 1, len));
         if (keep & 1)
             arrives(seq, len);
         keep = keep >> 1 | keep << 31;
@@ -89,8 +94,18 @@ static void tell_truth(void)
          i = next_that_is(1, to, end), n++) {
         to = next_that_is(0, i, end);
         b[n] = (struct sack_block){first + i, first + to};
+        memset(reported + i, 1, to - i);
     }
     recovery_ack(&r, first + expected, b, n, now);
+}
+
+static bool tick(void)
+{
+    bool goes_on = recovery_tick(&r, now);
+
+    if (r.backoff > 3) /* what it may have dropped is sent again */
+        memset(reported, 0, sizeof reported);
+    return goes_on;
 }
 
 static void tell_lies(uint8_t what, uint32_t a, uint32_t b)
@@ -120,11 +135,14 @@ static void command(uint8_t what, uint32_t a, uint32_t b)
         break;
     case 2:
     case 3:
-        tell_lies((uint8_t)(a ^ b), a, b);
+        if (honest)
+            tell_truth();
+        else
+            tell_lies((uint8_t)(a ^ b), a, b);
         break;
     case 4:
         now += a % 400000;
-        BUG_ON(recovery_due(&r) && !recovery_tick(&r, now) && r.backoff < 13);
+        BUG_ON(recovery_due(&r) && !tick() && r.backoff < 13);
         break;
     case 5:
         resend_all(a);
@@ -149,7 +167,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     now = 1000000;
     expected = 0;
+    honest = data[0] & 2;
     memset(got, 0, sizeof got);
+    memset(reported, 0, sizeof reported);
     recovery_init(&r, (enum congestion_kind)(data[0] & 1), MSS, first, now);
     for (data++, n--; n >= 9; data += 9, n -= 9) {
         uint32_t a, b;
@@ -164,7 +184,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             now = recovery_due(&r);
         send_new(20000, true);
         tell_truth();
-        BUG_ON(!recovery_tick(&r, now) && i > 20);
+        BUG_ON(!tick() && i > 20);
         resend_all(UINT32_MAX);
         check();
     }

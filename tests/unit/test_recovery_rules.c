@@ -299,6 +299,23 @@ START_TEST(test_who_waits_for_credit_is_told_so)
 }
 END_TEST
 
+/* Whoever asks often gets no less. */
+START_TEST(test_credit_comes_in_parts_of_a_byte)
+{
+    begin(CONGESTION_CUBIC, 0, 200 * MS);
+    r.cc.cwnd = 2 * MSS;
+    congestion_refill(&r.cc, &r.rtt, now);
+    congestion_spend(&r.cc, UINT32_MAX);
+    for (int i = 0; i < 10000; i++) {
+        now += 10;
+        congestion_refill(&r.cc, &r.rtt, now);
+    }
+    ck_assert_uint_ge(r.cc.credit, MSS);
+    ck_assert_uint_le(r.cc.credit, 2 * MSS);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -314,6 +331,7 @@ int main(void)
         test_a_queue_that_shows_is_heeded,
         test_a_late_cut_is_one_cut,
         test_who_waits_for_credit_is_told_so,
+        test_credit_comes_in_parts_of_a_byte,
     };
     Suite *suite = suite_create("recovery_rules");
     TCase *t = tcase_create("rules");
