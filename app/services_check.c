@@ -99,13 +99,18 @@ static void check_targets(const struct conf_service *c, const struct handler_typ
                      "service %s has no target: each client is closed; -L %s://%s/host:port, or "
                      "forwarder nodes",
                      c->name, h->name, c->addr);
-    for (size_t i = 0; i < c->forwarder.n && forwards; i++) {
+    for (size_t i = 0; i < c->forwarder.n && (forwards || !strcmp(h->name, "relay")); i++) {
         const struct conf_target *t = &c->forwarder.targets[i];
         size_t len = strlen(t->addr);
+        struct target parsed;
 
         if (len > 2 && !strcmp(t->addr + len - 2, ":0"))
             problems_add(p, PROBLEM_ERROR, &c->place, "target %s (%.*s) has no port", t->name,
                          (int)(len - 2), t->addr);
+        else if (!target_parse(t->addr, &parsed))
+            problems_add(p, PROBLEM_ERROR, &c->place,
+                         "target %s (%.100s) is not host:port; an IPv6 address is [address]:port",
+                         t->name, t->addr);
     }
 }
 

@@ -130,6 +130,10 @@ enum rc cmdline_node(struct cmdline *c, const char *name, const char *text, size
     const char *connector, *dialer;
     bool is_path;
     cmdline_types(c, &u, false, &connector, &dialer, &is_path);
+    if (!is_path && u.path[strspn(u.path, "/")]) /* not shown: it may be the rest of a password */
+        problems_add(c->problems, PROBLEM_WARNING, &u.place,
+                     "the path behind the host is ignored%s",
+                     strncmp(dialer, "ws", 2) == 0 ? "; path= sets the one that is asked for" : "");
     struct value *hop = value_new(c->tree, VALUE_MAP, &u.place), *auth;
     cmdline_put(c, hop, "name", tree_printf(c->tree, "hop-%zu", index), &u.place);
     value_put(hop, "selector", cmdline_selector(c, u.query));

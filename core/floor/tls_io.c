@@ -24,6 +24,23 @@ static int alert_of(const struct tls *t, int code)
     return -1;
 }
 
+/* What the user can do about an alert that a server sent; "": nothing that we know. */
+static const char *way_out(const struct tls *t, int alert)
+{
+    if (mbedtls_ssl_conf_get_endpoint(t->ssl.conf) != MBEDTLS_SSL_IS_CLIENT)
+        return "";
+    switch (alert) {
+    case MBEDTLS_SSL_ALERT_MSG_CERT_REQUIRED:
+        return ": set cert= and key=";
+    case MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA:
+        return ": the server does not trust our cert=";
+    case MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME:
+        return ": set serverName=";
+    default:
+        return "";
+    }
+}
+
 /* Ends both directions with mbedTLS's code as the reason. */
 enum rc tls_fail_code(struct tls *t, int code)
 {
@@ -35,7 +52,7 @@ enum rc tls_fail_code(struct tls *t, int code)
     if (alert >= 0) {
         rc = tls_alert_rc((unsigned)alert);
         if (name)
-            layer_fail(&t->layer, rc, "peer sent alert %s", name);
+            layer_fail(&t->layer, rc, "peer sent alert %s%s", name, way_out(t, alert));
         else
             layer_fail(&t->layer, rc, "peer sent alert %d", alert);
     } else if (code == MBEDTLS_ERR_SSL_ALLOC_FAILED || code == MBEDTLS_ERR_X509_ALLOC_FAILED) {

@@ -84,7 +84,8 @@ void tls_cert_reason(const mbedtls_x509_crt *crt, uint32_t flags, const char *na
 
     if (flags & MBEDTLS_X509_BADCERT_EXPIRED) {
         t = &crt->valid_to;
-        snprintf(text, cap, "certificate expired on %04d-%02d-%02d", t->year, t->mon, t->day);
+        snprintf(text, cap, "certificate expired on %04d-%02d-%02d%s", t->year, t->mon, t->day,
+                 server ? ": the server needs a new one; pin= goes by its key alone" : "");
     } else if (flags & MBEDTLS_X509_BADCERT_FUTURE) {
         t = &crt->valid_from;
         snprintf(text, cap, "certificate is valid from %04d-%02d-%02d on: is our clock right?",
@@ -98,7 +99,9 @@ void tls_cert_reason(const mbedtls_x509_crt *crt, uint32_t flags, const char *na
             snprintf(text, cap, "certificate is signed by '%s', which is not trusted%s", cn,
                      server ? ": use secure=false, caFile or pin=" : "");
     } else if (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) {
-        snprintf(text, cap, "certificate does not match name %s", name ? name : "(none)");
+        common_name(&crt->subject, cn);
+        snprintf(text, cap, "certificate does not match name %.100s; it is that of '%s'%s",
+                 name && *name ? name : "(none)", cn, server ? ": set serverName=" : "");
     } else if (flags & MBEDTLS_X509_BADCERT_MISSING) {
         snprintf(text, cap, "peer sent no certificate");
     } else if (flags & (MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE |

@@ -47,6 +47,9 @@ many=$(seq -s , -f '127.0.0.1:%g' 1 257)
 refused "more nodes than a hop has room for" 'hop hop-0.*256 nodes' -t -L socks5://127.0.0.1:1080 -F "socks5://$many"
 refused "more targets than a service has room for" 'service-0.*256 targets' -t -L "tcp://127.0.0.1:1080/$many"
 refused "more hops than a chain has room for" 'chain-0.*16 hops' -t -L socks5://127.0.0.1:1080 $(seq -f '-F socks5://127.0.0.1:%g' 1 17)
+refused "a target that is an IPv6 address without brackets" 'target-0 \(::1:80\).*\[address\]:port' -t -L tcp://127.0.0.1:1080/::1:80
+refused "the same behind a relay handler" 'target-0 \(::1:80\).*\[address\]:port' -t -L relay://127.0.0.1:1080/::1:80
+run -t -L socks5://127.0.0.1:1080 -F relay+wss://127.0.0.1:1/hidden && same "a path of a node" 0 "$got" && check "is ignored, which is told with the way out" grep -q 'path behind the host is ignored; path=' err && check "and not shown" sh -c '! grep -q hidden err'
 # what only building tells: -t builds, too
 refused "a user that the protocol can't carry" 'over 255 bytes' -t -L socks5://127.0.0.1:1080 -F "relay://$(printf '%0256d' 0):p@127.0.0.1:1"
 refused "a connector without a way to its node" 'connector http needs a dialer' -t -L socks5://127.0.0.1:1080 -F http+direct://127.0.0.1:1
