@@ -3,6 +3,8 @@
  * The channel is made with the first question, and made anew when the resolv.conf that it was read
  * from or the machine's network has changed; questions that are open are then asked again. Its
  * sockets are bound and marked like our others.
+ *
+ * Owner: a resolver, one each. One loop.
  */
 #ifndef CHAIN_ASKER_H
 #define CHAIN_ASKER_H

@@ -5,6 +5,8 @@
  * What is no question of a client, or no answer to one, is dropped and counted. An answer longer
  * than its asker takes over UDP is cut and marked so (TC): it asks again over TCP. The stream's end
  * is the flow's end; questions that are open by then are answered with SERVFAIL before it.
+ *
+ * Owner: whoever made it; dgram_close() ends it (core/dgram.h).
  */
 #ifndef CHAIN_DNS_DGRAM_H
 #define CHAIN_DNS_DGRAM_H

@@ -3,6 +3,8 @@
  *
  * Read when first asked and again when the file has changed (looked at once a second at most).
  * A file over 4 MiB is cut at a line's end. Names without regard to case.
+ *
+ * Owner: who made it (a resolver, a hosts_table). Reading blocks for the file.
  */
 #ifndef CHAIN_HOSTS_H
 #define CHAIN_HOSTS_H

@@ -5,6 +5,8 @@
  * flow, the rest is dropped and counted. Over a carrier that knows names itself only those are
  * resolved that the resolver claims (chain/resolver.h); the others travel as they are. Fixed: one
  * target, already resolved; messages of others are dropped.
+ *
+ * Owner: whoever made it; dgram_close() ends it (core/dgram.h).
  */
 #ifndef CHAIN_NAMED_DGRAM_H
 #define CHAIN_NAMED_DGRAM_H

@@ -3,6 +3,8 @@
  * What is sent goes to the target whatever `to` says; what others say is dropped and counted
  * (strangers), as with a socket of our own. Of a target by name the far end alone knows the
  * address: then everybody is believed. Source of the rule: RFC 5452 section 9.1.
+ *
+ * Owner: whoever made it; dgram_close() ends it (core/dgram.h).
  */
 #ifndef CHAIN_ONE_DGRAM_H
 #define CHAIN_ONE_DGRAM_H

@@ -5,9 +5,11 @@
  * For names that this machine must resolve itself: node addresses, direct dials, and the targets of
  * a service that says so. Its sockets are bound and marked as `so` says, so a default route into
  * our own TUN does not swallow the question.
- * Nothing blocks. A and AAAA are asked at once and answers are given as they come. Answers are kept
- * by their TTL (256 names are kept, 4,096 asked for at once); equal questions at the same time are
- * asked once.
+ *
+ * Refcounted: its router or node and the datagram flows that ask it. One loop; nothing blocks but a
+ * look at the files. A and AAAA are asked at once and answers are given as they come. Answers are
+ * kept by their TTL (256 names are kept, 4,096 asked for at once); equal questions at the same time
+ * are asked once.
  */
 #ifndef CHAIN_RESOLVER_H
 #define CHAIN_RESOLVER_H

@@ -1,5 +1,9 @@
 /* configs/dump.h - prints a typed tree exactly as `gost -O yaml` and `gost -O json` do, byte for
- * byte. */
+ * byte.
+ *
+ * Pure. Owner: the caller's struct dump; dump_done() frees the text. Memory failures are kept in
+ * it.
+ */
 #ifndef CONFIGS_DUMP_H
 #define CONFIGS_DUMP_H
 

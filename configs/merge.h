@@ -2,6 +2,7 @@
  * objects replaced.
  *
  * The result has no order yet; decode_config() gives it one.
+ * Pure; everything lives in the trees that are passed in.
  */
 #ifndef CONFIGS_MERGE_H
 #define CONFIGS_MERGE_H

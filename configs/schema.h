@@ -3,6 +3,7 @@
  *
  * Static tables. `-O` prints fields in table order; configs/decode.c reads them; what is not served
  * yet says so here.
+ * Pure.
  */
 #ifndef CONFIGS_SCHEMA_H
 #define CONFIGS_SCHEMA_H

@@ -3,6 +3,8 @@
  *
  * Only the peer's IP may send, from any port; replies go to the sender of the latest message. What
  * is malformed or fragmented is dropped and counted.
+ *
+ * Owner: whoever made it; dgram_close() ends it (core/dgram.h).
  */
 #ifndef HANDLERS_ASSOC_H
 #define HANDLERS_ASSOC_H

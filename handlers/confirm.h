@@ -3,6 +3,8 @@
  * A node whose connector can't tell yet (QUERY_CONFIRMED: pending; a relay server that is silent
  * until its target speaks) gets twice its handshake's time. One that has told before any payload
  * does so always: its word is waited for until its own dial must have ended.
+ *
+ * No state but what the node remembers (chain/node.h).
  */
 #ifndef HANDLERS_CONFIRM_H
 #define HANDLERS_CONFIRM_H

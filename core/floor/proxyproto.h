@@ -1,6 +1,8 @@
 /* core/floor/proxyproto.h - the PROXY header as floors: one that sends it and goes away, one that
  * takes it off the front of an accepted connection. Both stand right on the connection, below TLS
  * and all else. core/wire/proxyproto.h, gost-config.md 8.1.
+ *
+ * A floor is the caller's until it is pushed (core/stream.h).
  */
 #ifndef CORE_FLOOR_PROXYPROTO_H
 #define CORE_FLOOR_PROXYPROTO_H

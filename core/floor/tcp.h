@@ -1,6 +1,7 @@
 /* core/floor/tcp.h - the bottom floor over a kernel socket.
  *
- * Sockets are non-blocking, TCP_NODELAY, close-on-exec, hot (core/loop.h). The floor owns its fd.
+ * Sockets are non-blocking, TCP_NODELAY, close-on-exec, hot (core/loop.h). The floor owns its fd
+ * and is the caller's until it is pushed (core/stream.h).
  */
 #ifndef CORE_FLOOR_TCP_H
 #define CORE_FLOOR_TCP_H
