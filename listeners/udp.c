@@ -1,17 +1,11 @@
-/* listeners/udp.c - a UDP port: each client address is a session, handed up as a dgram.
- * gost-config.md 10.1.
- *
- * All sessions share the socket. Replies leave with the address that the client sent to, also on a
- * machine that has several. A session ends (RC_EOF) after ttl without a datagram either way, or
- * when it is the longest silent one past the cap; the handler then closes it. Queues are capped;
- * what does not fit is dropped and counted.
+/* listeners/udp.c - a UDP port: each client address is a session, handed up as a dgram
+ * (udp_session.h). gost-config.md 10.1.
  */
 #include "core/dgram.h"
-#include "core/log.h"
 #include "core/os.h"
-#include "core/stream.h"
 #include "listeners/accept.h"
 #include "listeners/types.h"
+#include "listeners/udp_session.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,30 +61,7 @@ static const struct option options[] = {
 };
 #undef AT
 
-enum {
-    SESSIONS_MAX = 4096,
-    BUCKETS = 1024,
-    QUEUE_MAX_BYTES = 256 * 1024,             /* of one session */
-    PORT_QUEUES_MAX_BYTES = 16 * 1024 * 1024, /* of all of them */
-    RECV_RUN = 64                             /* datagrams taken in one turn */
-};
-
-struct packet {
-    struct packet *next;
-    size_t n;
-    uint8_t data[];
-};
-
-struct session {
-    struct dgram dgram;
-    struct port *port;               /* NULL: over */
-    struct session *next;            /* in its bucket */
-    struct session *older, *younger; /* by last use */
-    struct addr peer, local;         /* local: what the client sent to; its port is not used */
-    struct packet *first, **end;
-    size_t queued, queued_bytes;
-    uint64_t used_ms;
-};
+enum { RECV_RUN = 64 /* datagrams taken in one turn */ };
 
 struct port {
     struct loop *loop;
@@ -99,247 +70,28 @@ struct port {
     struct listener_events events;
     struct addr at;
     int fd;
-    bool v6;
     struct hotfd hot;
     struct job more;
     struct timer sweep;
-    uint64_t key;
-    struct session *bucket[BUCKETS];
-    struct session *oldest, *youngest;
-    size_t sessions, queued_bytes; /* the latter of the sessions it has */
+    struct udp_sessions sessions;
 };
-
-/* ---------------------------------------------------------------- sessions */
-
-static void unlink_age(struct session *s)
-{
-    struct port *p = s->port;
-    *(s->older ? &s->older->younger : &p->oldest) = s->younger;
-    *(s->younger ? &s->younger->older : &p->youngest) = s->older;
-}
-
-static void link_youngest(struct session *s)
-{
-    struct port *p = s->port;
-    s->younger = NULL;
-    s->older = p->youngest;
-    *(p->youngest ? &p->youngest->younger : &p->oldest) = s;
-    p->youngest = s;
-}
-
-static void touch(struct session *s)
-{
-    s->used_ms = loop_now_ms(s->dgram.loop);
-    if (s->port->youngest != s) {
-        unlink_age(s);
-        link_youngest(s);
-    }
-}
-
-static struct session **bucket_of(struct port *p, const struct addr *peer)
-{
-    return &p->bucket[addr_hash(peer, p->key) % BUCKETS];
-}
-
-/* The port forgets the session; the handler learns it as the end. */
-static void detach(struct session *s)
-{
-    struct port *p = s->port;
-    struct session **at = bucket_of(p, &s->peer);
-    unlink_age(s);
-    while (*at != s)
-        at = &(*at)->next;
-    *at = s->next;
-    p->sessions--;
-    p->queued_bytes -= s->queued_bytes;
-    s->port = NULL;
-    dgram_wake(&s->dgram);
-}
-
-static enum rc session_recv(struct dgram *d, void *buf, size_t cap, size_t *ret_n,
-                            struct target *ret_from)
-{
-    struct session *s = (struct session *)d;
-    struct packet *k = s->first;
-    if (!k)
-        return s->port ? RC_AGAIN : RC_EOF;
-    size_t n = k->n < cap ? k->n : cap;
-    if (n > 0)
-        memcpy(buf, k->data, n);
-    s->first = k->next;
-    if (!s->first)
-        s->end = &s->first;
-    s->queued--;
-    s->queued_bytes -= k->n;
-    if (s->port)
-        s->port->queued_bytes -= k->n;
-    free(k);
-    *ret_n = n;
-    target_from_addr(ret_from, &s->peer);
-    return RC_OK;
-}
-
-/* The source of a reply, as the kernel wants it told. */
-static void set_source(struct msghdr *m, const struct session *s, bool v6)
-{
-    struct cmsghdr *h = CMSG_FIRSTHDR(m);
-    if (v6) {
-        struct sockaddr_storage ss;
-        struct in6_pktinfo info = {.ipi6_ifindex = s->local.scope};
-        addr_to_sockaddr(&s->local, true, &ss);
-        info.ipi6_addr = ((struct sockaddr_in6 *)(void *)&ss)->sin6_addr;
-        h->cmsg_level = IPPROTO_IPV6;
-        h->cmsg_type = IPV6_PKTINFO;
-        h->cmsg_len = CMSG_LEN(sizeof info);
-        memcpy(CMSG_DATA(h), &info, sizeof info);
-        m->msg_controllen = CMSG_SPACE(sizeof info);
-    } else {
-        struct in_pktinfo info = {.ipi_ifindex = 0};
-        memcpy(&info.ipi_spec_dst, s->local.ip, 4);
-        h->cmsg_level = IPPROTO_IP;
-        h->cmsg_type = IP_PKTINFO;
-        h->cmsg_len = CMSG_LEN(sizeof info);
-        memcpy(CMSG_DATA(h), &info, sizeof info);
-        m->msg_controllen = CMSG_SPACE(sizeof info);
-    }
-}
 
 union control {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
 };
 
-static enum rc session_send(struct dgram *d, const struct target *to, const void *data, size_t n)
-{
-    struct session *s = (struct session *)d;
-    struct sockaddr_storage ss;
-    union control control;
-    union {
-        const void *in;
-        void *out;
-    } u = {.in = data};
-    struct iovec v = {u.out, n};
-    (void)to; /* fixed: the client */
-    if (!s->port)
-        return RC_AGAIN;
-    struct msghdr m = {.msg_name = &ss, .msg_iov = &v, .msg_iovlen = 1};
-    m.msg_namelen = addr_to_sockaddr(&s->peer, s->port->v6, &ss);
-    if (s->local.family != 0) {
-        memset(&control, 0, sizeof control);
-        m.msg_control = &control;
-        m.msg_controllen = sizeof control;
-        set_source(&m, s, s->port->v6);
-    }
-    touch(s);
-    /* Whatever the reason, only this datagram is lost. */
-    return sendmsg(s->port->fd, &m, MSG_NOSIGNAL) >= 0 ? RC_OK : RC_AGAIN;
-}
-
-static unsigned session_ready(struct dgram *d, unsigned wish)
-{
-    const struct session *s = (const struct session *)d;
-    unsigned ready = STREAM_OPEN | STREAM_OUT;
-    if (s->first || !s->port)
-        ready |= STREAM_IN;
-    if (!s->port)
-        ready |= STREAM_GONE;
-    return ready & wish;
-}
-
-static enum rc session_local(struct dgram *d, struct addr *ret_addr)
-{
-    *ret_addr = ((struct session *)d)->local;
-    return RC_OK;
-}
-
-static void session_destroy(struct dgram *d)
-{
-    struct session *s = (struct session *)d;
-    if (s->port)
-        detach(s);
-    for (struct packet *k; (k = s->first); free(k))
-        s->first = k->next;
-}
-
-static const struct dgram_type session_type = {
-    .name = "udp session",
-    .send = session_send,
-    .recv = session_recv,
-    .ready = session_ready,
-    .local = session_local,
-    .destroy = session_destroy,
-};
-
-static struct session *find(struct port *p, const struct addr *peer)
-{
-    struct session *s = *bucket_of(p, peer);
-    while (s && !addr_equal(&s->peer, peer))
-        s = s->next;
-    return s;
-}
-
-static struct session *session_new(struct port *p, const struct addr *peer,
-                                   const struct addr *local)
-{
-    if (p->sessions == SESSIONS_MAX)
-        detach(p->oldest);
-    struct session *s = calloc(1, sizeof *s);
-    if (!s)
-        return NULL;
-    dgram_init(&s->dgram, &session_type, p->loop, DGRAM_FIXED);
-    s->port = p;
-    s->peer = *peer;
-    s->local = *local;
-    s->end = &s->first;
-    s->used_ms = loop_now_ms(p->loop);
-    struct session **at = bucket_of(p, peer);
-    s->next = *at;
-    *at = s;
-    link_youngest(s);
-    p->sessions++;
-    return s;
-}
-
-static void queue(struct session *s, const void *data, size_t n)
-{
-    struct packet *k = NULL;
-    if (s->queued < (size_t)s->port->cfg->queue && s->queued_bytes + n <= QUEUE_MAX_BYTES &&
-        s->port->queued_bytes + n <= PORT_QUEUES_MAX_BYTES)
-        k = malloc(sizeof *k + n);
-    if (!k) {
-        s->dgram.dropped++;
-        return;
-    }
-    k->next = NULL;
-    k->n = n;
-    if (n > 0)
-        memcpy(k->data, data, n);
-    *s->end = k;
-    s->end = &k->next;
-    s->queued++;
-    s->queued_bytes += n;
-    s->port->queued_bytes += n;
-    dgram_wake(&s->dgram);
-}
-
 /* ---------------------------------------------------------------- the socket */
 
 static void deliver(struct port *p, const struct addr *peer, const struct addr *local,
                     const void *data, size_t n)
 {
-    struct session *s = find(p, peer);
-    bool fresh = !s;
     if (n > (size_t)p->cfg->buffer_bytes)
         return;
-    if (fresh)
-        s = session_new(p, peer, local);
-    if (!s)
-        return;
-    touch(s);
-    queue(s, data, n);
+    struct dgram *fresh = udp_sessions_take(&p->sessions, peer, local, data, n);
     if (fresh) {
         struct client_info info = {.peer = *peer, .local = *local};
-        p->events.on_dgram(p->events.arg, &s->dgram, &info);
+        p->events.on_dgram(p->events.arg, fresh, &info);
     }
 }
 
@@ -403,10 +155,7 @@ static void on_more(struct job *job)
 static void on_sweep(struct timer *t)
 {
     struct port *p = (struct port *)((char *)t - offsetof(struct port, sweep));
-    uint64_t now = loop_now_ms(p->loop), ttl = (uint64_t)p->cfg->ttl_ms;
-    while (p->oldest && now - p->oldest->used_ms >= ttl)
-        detach(p->oldest);
-    uint64_t next = p->oldest ? p->oldest->used_ms + ttl - now : ttl;
+    uint64_t next = udp_sessions_sweep(&p->sessions, (uint64_t)p->cfg->ttl_ms);
     (void)timer_start(t, next); /* the memory is there: it was running */
 }
 
@@ -426,7 +175,8 @@ static enum rc udp_open(struct listener *l, const struct listener_setup *setup, 
     p->fd = p->hot.fd = -1;
     job_init(&p->more, on_more);
     timer_init(p->loop, &p->sweep, on_sweep);
-    loop_random(&p->key, sizeof p->key);
+    udp_sessions_init(&p->sessions, p->loop);
+    p->sessions.queue_max = (size_t)p->cfg->queue;
     enum rc rc = listen_addr(setup->addr, setup->service, &p->at, &dual, diag);
     struct sockopts so = {.netns = setup->so ? setup->so->netns : NULL};
     if (rc == RC_OK)
@@ -435,8 +185,10 @@ static enum rc udp_open(struct listener *l, const struct listener_setup *setup, 
         return rc;
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
-    p->v6 = getsockname(p->fd, (struct sockaddr *)&ss, &len) == 0 && ss.ss_family == AF_INET6;
-    if (p->v6)
+    bool v6 = getsockname(p->fd, (struct sockaddr *)&ss, &len) == 0 && ss.ss_family == AF_INET6;
+    p->sessions.fd = p->fd;
+    p->sessions.v6 = v6;
+    if (v6)
         (void)setsockopt(p->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
     else
         (void)setsockopt(p->fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
@@ -461,8 +213,7 @@ static void stop(struct listener *l)
     struct port *p = l->state;
     if (!p)
         return;
-    while (p->oldest)
-        detach(p->oldest);
+    udp_sessions_end(&p->sessions);
     job_cancel(&p->more);
     timer_stop(&p->sweep);
     if (p->hot.fd >= 0)
