@@ -72,11 +72,28 @@ void exchange_cancel(struct exchange *e)
     loop_free_later(e->cfg.loop, &e->deferred, free_exchange, e);
 }
 
+/* Whoever gets it reads all of it: what is cut inside a record, or has names that go in circles,
+ * is not for passing on. Whole messages without a question, and cut ones, were looked at. */
+static bool is_sound(const void *buf, size_t n)
+{
+    struct dns_msg m;
+    struct dns_walk w;
+    struct dns_record r;
+    if (dns_parse(buf, n, &m) != RC_OK || (m.flags & DNS_TC) != 0)
+        return true;
+    enum rc rc = dns_walk_start(&w, buf, n, &m);
+    while (rc == RC_OK)
+        rc = dns_walk_next(&w, &r);
+    return rc == RC_EOF;
+}
+
 void exchange_finish(struct exchange *e, enum rc rc, uint8_t *answer, size_t n)
 {
     exchange_fn *done = e->done;
     void *arg = e->arg;
     e->over = true;
+    if (rc == RC_OK && !is_sound(answer, n))
+        rc = diag_set(&e->diag, RC_PROTO, "malformed answer");
     if (rc != RC_OK && e->cut != NULL) {
         rc = RC_OK;
         answer = e->cut;
@@ -85,6 +102,8 @@ void exchange_finish(struct exchange *e, enum rc rc, uint8_t *answer, size_t n)
     if (rc != RC_OK) {
         (void)diag_set(&e->diag, rc, "%s", rc == RC_TIMEOUT ? "no answer in time" : rc_name(rc));
         nameserver_failed(e->server, rc, e->diag.text);
+        answer = NULL;
+        n = 0;
     } else {
         dns_set_id(answer, e->id);
     }

@@ -67,6 +67,30 @@ START_TEST(test_lies_are_counted_and_ignored)
 }
 END_TEST
 
+/* Right in head and question; then a record that is cut, or a name that leads to itself. */
+static void answer_with_bad_records(struct dns_asker *to, const uint8_t *q, size_t n)
+{
+    uint8_t out[1024];
+    size_t len = peer_build_addr(out, q, n), at = 12 + 8 + 4; /* behind "a.test", type, class */
+    ck_assert(out[at] == 0xc0 && out[at + 1] == 12);
+    if (q[12 + 1] == 'a')
+        len--;
+    else
+        out[at + 1] = (uint8_t)at;
+    peer_say(to, out, len);
+}
+
+START_TEST(test_bad_records_are_a_failure)
+{
+    struct nameserver *s = start("udp", answer_with_bad_records);
+    ck_assert_int_eq(ask("a.test"), RC_PROTO);
+    ck_assert_int_eq(ask("b.test"), RC_PROTO);
+    ck_assert_uint_eq(s->failed, 2);
+    ck_assert_uint_eq(s->lies, 0);
+    stop();
+}
+END_TEST
+
 static void answer_with_wrong_id(struct dns_asker *to, const uint8_t *q, size_t n)
 {
     uint8_t out[1024];
@@ -243,6 +267,7 @@ int main(void)
 {
     const exchange_test tests[] = {test_an_answer_over_each_transport,
                                    test_lies_are_counted_and_ignored,
+                                   test_bad_records_are_a_failure,
                                    test_a_lie_on_a_stream_ends_it,
                                    test_ten_thousand_spoofed_answers,
                                    test_a_cut_answer_is_asked_for_over_tcp,
