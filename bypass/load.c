@@ -68,6 +68,8 @@ static enum rc add(struct load *l, const struct load_cfg *cfg, const char *text,
         pattern_parse(text, n, &p);
     if (p.doubt)
         doubt(l, cfg, rule, text, n, p.doubt);
+    else
+        l->n_good += rule >= cfg->n_patterns;
     if (cfg->addrs_only && p.kind != PATTERN_ADDRS)
         return RC_OK;
     enum rc rc = matcher_add(l->list, &p, rule);

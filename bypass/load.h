@@ -34,7 +34,7 @@ struct load {
     struct matcher *list; /* NULL unless RC_OK */
     struct load_stamp stamp;
     struct diag diag;
-    unsigned n_doubts;
+    unsigned n_doubts, n_good; /* lines that are in doubt, and those that are not */
     char doubts[LOAD_DOUBTS_MAX][LOAD_TEXT_MAX]; /* the first ones, in words */
     atomic_bool canceled;
 };

@@ -164,10 +164,18 @@ static bool is_canonical_ip(const char *s, size_t n)
     return strlen(text) == n && strncasecmp(text, s, n) == 0;
 }
 
+static bool is_in_names(char c)
+{
+    char low = (char)(c | 0x20);
+
+    return (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+}
+
 /* Hosts as nobody asks for them. */
 static const char *host_doubt(const char *s, size_t n)
 {
-    bool is_number = true;
+    bool is_number = true, is_ascii = true;
+    struct pattern range;
 
     if (n == 0)
         return "it is empty";
@@ -177,11 +185,18 @@ static const char *host_doubt(const char *s, size_t n)
         return "it is no network, and no name has a slash";
     if (memchr(s, ':', n))
         return is_canonical_ip(s, n) ? NULL : "it is neither a name nor an address";
+    if (looks_like_addr(s, n) && memchr(s, '-', n) && parse_range(s, n, &range))
+        return "a range of addresses has no port here";
     for (size_t i = 0; i < n; i++) {
-        if (is_blank(s[i]) || strchr("~!#@[]{},", s[i]))
+        is_ascii = is_ascii && !(s[i] & 0x80);
+        if (!(s[i] & 0x80) && !is_in_names(s[i]))
             return "no name has such characters";
+        if (i > 0 && s[i] == '.' && s[i - 1] == '.')
+            return "no name has two dots in a row";
         is_number = is_number && (s[i] == '.' || (s[i] >= '0' && s[i] <= '9'));
     }
+    if (!is_ascii)
+        return "browsers ask for such a name in its xn-- form: list that";
     return is_number && *s != '.' && !is_canonical_ip(s, n) ? "it is no whole address" : NULL;
 }
 

@@ -56,8 +56,11 @@ static void take(struct source *s, struct load *l)
     if (l->rc != RC_OK)
         return;
     s->stamp = l->stamp;
-    if (matcher_count(l->list) == 0 && s->list) {
-        tell(s, SOURCE_TROUBLE, "the file has no pattern: the list stays as it was");
+    bool is_other = l->n_doubts > 0 && l->n_good == 0; /* an error page in its place */
+    if (s->list && (is_other || matcher_count(l->list) == 0)) {
+        tell(s, SOURCE_TROUBLE,
+             is_other ? "no line of the file can be meant as a pattern: the list stays as it was"
+                      : "the file has no pattern: the list stays as it was");
         return;
     }
     if (matcher_count(l->list) == 0 && s->what.file)

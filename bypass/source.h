@@ -3,8 +3,9 @@
  *
  * The first reading is done by source_new(). Later ones are done by a thread of their own, which
  * touches nothing but the file and the list that it compiles; the loop takes the finished list. A
- * file that can't be read, or that leaves no pattern at all, changes nothing: the last good list
- * stays (the first time there is none: that is told). A file that did not change is not read.
+ * file that can't be read, that leaves no pattern at all, or none that can be meant, changes
+ * nothing: the last good list stays (the first time there is none: that is told). A file that did
+ * not change is not read.
  *
  * Lines: one pattern each; '#' and what follows is a comment; blanks around are dropped. What is
  * odd about them is told; the configuration's patterns were judged by whoever read it (pattern.h).

@@ -197,6 +197,9 @@ ways "file: old rules while it is gone" chain.test=direct www.direct.test=direct
 inside "$C" timeout 3 tail -f /dev/null # three more readings
 put "direct.test\n"
 wait_for "file: it is back" 6 is direct.test direct && ok "file: it is back"
+put "<html>\n<body>404</body>\n</html>\n"
+wait_for "file: the warning that it is something else" 6 grep -q 'no line of the file can be meant' "$work/file.log"
+ways "file: old rules while it is something else" direct.test=direct
 before=$(fds "$pid_file")
 put "chain.test\n"
 wait_for "file: once more" 6 is chain.test direct
