@@ -88,8 +88,13 @@ static void parse_line(struct hosts *h, char *line)
     struct addr a;
     if (word == NULL || !addr_parse_ip(word, strlen(word), &a))
         return;
-    while ((word = strtok_r(NULL, " \t\r\v\f", &rest)) != NULL)
+    a = addr_unmap(a);
+    while ((word = strtok_r(NULL, " \t\r\v\f", &rest)) != NULL) {
+        size_t n = strlen(word);
+        if (n > 1 && word[n - 1] == '.') /* absolute, as all names here are */
+            word[n - 1] = 0;
         add(h, word, &a);
+    }
 }
 
 static char *read_text(const char *path, struct stat *ret_st)
@@ -140,9 +145,10 @@ static void refresh(struct hosts *h, uint64_t now_ms)
     h->inode = st.st_ino;
     h->bytes = st.st_size;
     h->changed = st.st_mtim;
-    char *rest = NULL;
-    for (char *line = strtok_r(h->text, "\n", &rest); line != NULL;
-         line = strtok_r(NULL, "\n", &rest))
+    char *rest = NULL, *text = h->text;
+    if (strncmp(text, "\xef\xbb\xbf", 3) == 0) /* some editors' mark of UTF-8 */
+        text += 3;
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
         parse_line(h, line);
     if (h->n > 0)
         qsort(h->v, h->n, sizeof(*h->v), by_name);

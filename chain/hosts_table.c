@@ -59,10 +59,11 @@ enum rc hosts_table_add(struct hosts_table *h, const char *name, const struct ad
         h->v = v;
         h->cap = cap;
     }
-    char *copy = strdup(name);
+    size_t n = strlen(name);
+    char *copy = strndup(name, n > 1 && name[n - 1] == '.' ? n - 1 : n);
     if (copy == NULL)
         return RC_NOMEM;
-    h->v[h->n] = (struct mapping){.name = copy, .order = (uint32_t)h->n, .addr = *a};
+    h->v[h->n] = (struct mapping){.name = copy, .order = (uint32_t)h->n, .addr = addr_unmap(*a)};
     h->v[h->n].addr.port = 0;
     h->n++;
     h->sorted = false;

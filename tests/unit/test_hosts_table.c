@@ -85,10 +85,16 @@ START_TEST(test_a_file_beside_the_mappings)
     char path[] = "/tmp/test-hosts-table-XXXXXX";
     int fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
-    dprintf(fd, "192.0.2.10 one.test two.test # comment\n2001:db8::10 one.test\n"
-                "192.0.2.11 .domain.test\nbad line\n192.0.2.12 own.test\n");
+    dprintf(fd, "\xef\xbb\xbf"
+                "192.0.2.10 one.test two.test # comment\r\n2001:db8::10 one.test\n"
+                "192.0.2.11 .domain.test\nbad line\n192.0.2.12 own.test\n"
+                "::ffff:192.0.2.14 whole.test.\n");
     table = hosts_table_new(path);
     map("own.test", "192.0.2.1");
+    map("owndot.test.", "::ffff:192.0.2.2");
+    ck_assert_str_eq(find("owndot.test"), "192.0.2.2");
+    ck_assert_str_eq(find("whole.test"), "192.0.2.14");
+    ck_assert_str_eq(find("whole.test."), "192.0.2.14");
     ck_assert_str_eq(find("One.test"), "192.0.2.10 2001:db8::10");
     ck_assert_str_eq(find("two.test"), "192.0.2.10");
     ck_assert_str_eq(find("x.domain.test"), "192.0.2.11");
