@@ -16,6 +16,7 @@
 #include "core/floor/ws/ws.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/os.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +213,7 @@ static int program(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    os_keep_standard_fds();
     for (size_t i = 0; argc > 1 && commands[i]; i++)
         if (!strcmp(argv[1], commands[i]->name))
             return commands[i]->run(argc - 1, argv + 1);

@@ -23,6 +23,13 @@ void os_close(int fd)
     errno = keep;
 }
 
+void os_keep_standard_fds(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", O_RDWR); /* the lowest that is free: fd */
+}
+
 uint64_t os_raise_fd_limit(void)
 {
     struct rlimit r;

@@ -53,6 +53,9 @@ enum rc os_peer_addr(int fd, struct addr *ret_a);
 void os_close(int fd); /* -1 is fine; keeps errno */
 void os_keepalive(int fd, int idle_s, int interval_s, int count);
 
+/* Descriptors 0 to 2 that are closed become /dev/null, before anything else opens one: what is
+ * logged or printed would else go to whatever took their place. */
+void os_keep_standard_fds(void);
 /* Raises RLIMIT_NOFILE to its hard limit; returns the limit in force. */
 uint64_t os_raise_fd_limit(void);
 /* A cap for what takes a descriptor each: so large a part (8: an eighth) of those that the process

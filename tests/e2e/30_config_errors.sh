@@ -119,6 +119,13 @@ check "and it was left alone" ip -n "$C" link show tungo
 ip -n "$C" link del tungo
 refused "an address that is not ours" '10\.90\.1\.77' -L socks5://10.90.1.77:1080
 
+# --- started without standard descriptors: what is logged must not go to what took their place
+start closed "$C" sh -c 'exec "$0" -L http://127.0.0.1:1083 <&- >&- 2>&-' "$CGOST"
+mine="$mine $pid"
+wait_for "started with closed descriptors" 10 listens "$C" 1083
+same "... it serves, and logs it" 503 "$(inside "$C" curl -s -m 20 -o /dev/null -w '%{http_code}' -x http://127.0.0.1:1083 http://127.0.0.1:1/)"
+stop_pid "$pid_closed" && same "... and ends in order" 0 "$status"
+
 # --- what prints and ends
 run -V && same "-V" 0 "$got" && check "-V prints name, version and platform" grep -qE '^c?gost [^ ]+ \(.*[a-z]+/[a-z0-9_]+\)$' out
 run -h && same "-h" 0 "$got" && check "-h prints the flags on stderr" grep -q -e '-L' err
