@@ -184,10 +184,11 @@ static const struct dgram_type session_type = {
     .destroy = session_destroy,
 };
 
-static struct udp_session *find(struct udp_sessions *all, const struct addr *peer)
+static struct udp_session *find(struct udp_sessions *all, const struct addr *peer,
+                                const struct addr *local)
 {
     struct udp_session *s = *bucket_of(all, peer);
-    while (s && !addr_equal(&s->peer, peer))
+    while (s && !(addr_equal(&s->peer, peer) && addr_same_ip(&s->local, local)))
         s = s->next;
     return s;
 }
@@ -245,7 +246,7 @@ void udp_sessions_init(struct udp_sessions *all, struct loop *loop)
 struct dgram *udp_sessions_take(struct udp_sessions *all, const struct addr *peer,
                                 const struct addr *local, const void *data, size_t n)
 {
-    struct udp_session *s = find(all, peer);
+    struct udp_session *s = find(all, peer, local);
     bool fresh = !s;
 
     if (fresh)

@@ -1,7 +1,8 @@
 /* listeners/udp_session.h - the sessions of one UDP port: each client address is a dgram, and all
  * of them share the port's socket.
  *
- * Replies leave with the address that the client sent to, also on a machine that has several. A
+ * Replies leave with the address that the client sent to, also on a machine that has several: a
+ * client that asks by two of them has two sessions. A
  * session ends (RC_EOF) after its silence, or when it is the longest silent one past the cap; the
  * handler then closes it. Queues are capped; what does not fit is dropped and counted.
  *

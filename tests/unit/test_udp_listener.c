@@ -24,11 +24,11 @@ static void run_ms(uint64_t ms)
     pause_ms(loop, ms);
 }
 
-static void start(int64_t ttl_ms)
+static void start_at(const char *addr, int64_t ttl_ms)
 {
     static const struct sockopts so;
     struct listener_setup setup = {
-        .loop = loop, .service = "test", .addr = "127.0.0.1:0", .tls = &no_tls, .so = &so};
+        .loop = loop, .service = "test", .addr = addr, .tls = &no_tls, .so = &so};
     struct listener_events ev = {.on_dgram = on_dgram};
     struct diag diag = {.rc = RC_OK};
     char where[64];
@@ -38,7 +38,12 @@ static void start(int64_t ttl_ms)
     set_option(listener_udp.options, listener.cfg, "ttl", &ttl_ms, sizeof ttl_ms);
     ck_assert_msg(listener_udp.open(&listener, &setup, &diag) == RC_OK, "%s", diag.text);
     ck_assert_int_eq(listener_udp.start(&listener, &ev, &diag), RC_OK);
-    port = (uint16_t)atoi(strchr(listener_udp.where(&listener, where, sizeof where), ':') + 1);
+    port = (uint16_t)atoi(strrchr(listener_udp.where(&listener, where, sizeof where), ':') + 1);
+}
+
+static void start(int64_t ttl_ms)
+{
+    start_at("127.0.0.1:0", ttl_ms);
 }
 
 static void stop(void)
@@ -136,6 +141,34 @@ START_TEST(test_end_of_a_session_is_told_without_reading)
 }
 END_TEST
 
+/* One socket that asks a wildcard port by two addresses hears each answer from whom it asked. */
+START_TEST(test_answers_leave_by_the_address_that_was_asked)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    int fd = new_client();
+    char byte;
+
+    start_at("0.0.0.0:0", 60000);
+    to.sin_port = htons(port);
+    for (uint32_t i = 0; i < 4; i++) {
+        int expected = i ? 2 : 1;
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK + i % 2);
+        ck_assert_int_eq(sendto(fd, "q", 1, 0, (struct sockaddr *)&to, sizeof to), 1);
+        for (int k = 0; k < 400 && n_sessions < expected; k++)
+            run_ms(5);
+        ck_assert_int_eq(n_sessions, expected);
+        ck_assert_int_eq(dgram_send(sessions[i % 2], NULL, "a", 1), RC_OK);
+
+        struct sockaddr_in from;
+        socklen_t len = sizeof from;
+        ck_assert_int_eq(recvfrom(fd, &byte, 1, 0, (struct sockaddr *)&from, &len), 1);
+        ck_assert_uint_eq(from.sin_addr.s_addr, to.sin_addr.s_addr);
+    }
+    close(fd);
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("udp_listener");
@@ -143,6 +176,7 @@ int main(void)
     tcase_add_checked_fixture(tc, world_start, world_stop);
     tcase_add_test(tc, test_queues_of_all_sessions_are_capped);
     tcase_add_test(tc, test_end_of_a_session_is_told_without_reading);
+    tcase_add_test(tc, test_answers_leave_by_the_address_that_was_asked);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
