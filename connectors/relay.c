@@ -270,6 +270,7 @@ static enum rc relay_query(struct layer *l, enum layer_query q, void *ret_value)
     case QUERY_BOUND_ADDR:
     case QUERY_SECURE:
     case QUERY_ALPN:
+    case QUERY_SOCKET:
         break;
     }
     return RC_UNSUPPORTED;

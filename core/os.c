@@ -225,6 +225,11 @@ enum rc os_peer_addr(int fd, struct addr *ret_a)
     return RC_OK;
 }
 
+void os_patience(int fd, unsigned ms)
+{
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
 void os_keepalive(int fd, int idle_s, int interval_s, int count)
 {
     int one = 1;

@@ -51,6 +51,9 @@ enum rc os_bind_udp(const struct addr *at, bool dual, const struct sockopts *so,
 enum rc os_local_addr(int fd, struct addr *ret_a);
 enum rc os_peer_addr(int fd, struct addr *ret_a);
 void os_close(int fd); /* -1 is fine; keeps errno */
+/* Unacknowledged bytes, or probes of keepalive, end the connection after so long. Not for flows
+ * that their reader may stop: the kernel counts a closed window, too. */
+void os_patience(int fd, unsigned ms);
 void os_keepalive(int fd, int idle_s, int interval_s, int count);
 
 /* Descriptors 0 to 2 that are closed become /dev/null, before anything else opens one: what is

@@ -82,6 +82,7 @@ enum layer_query {
     QUERY_ALPN,       /* const char * or NULL */
     QUERY_FD,         /* int: the socket, only when bytes may bypass every floor (plain tcp) */
     QUERY_EXPEDITE,   /* NULL: send what is held back (a lazy header) now */
+    QUERY_SOCKET,     /* int: the socket at the bottom; for its options, never for bytes */
 };
 enum stream_confirmed {
     CONFIRMED_YES,     /* the target is connected */

@@ -19,7 +19,8 @@ enum {
     BACKLOG = 4096,   /* the kernel lowers it to its own limit */
     RESERVED_FDS = 8, /* for what is neither client nor target */
     PAUSE_FIRST_MS = 100,
-    PAUSE_MAX_MS = 1000
+    PAUSE_MAX_MS = 1000,
+    TELL_EVERY_MS = 60 * 1000 /* a night at the limit is not a line each second */
 };
 
 /* ---------------------------------------------------------------- where */
@@ -103,9 +104,12 @@ static void pause_accepting(struct acceptor *a, int err)
     a->pause_ms = a->pause_ms ? 2 * a->pause_ms : PAUSE_FIRST_MS;
     if (a->pause_ms > PAUSE_MAX_MS)
         a->pause_ms = PAUSE_MAX_MS;
-    if (a->pause_ms == PAUSE_FIRST_MS)
+    uint64_t now = loop_now_ms(a->loop);
+    if (a->pause_ms == PAUSE_FIRST_MS && (!a->told_ms || now - a->told_ms >= TELL_EVERY_MS)) {
+        a->told_ms = now;
         log_warn("%s: accept: %s; accepting pauses, what is established goes on", a->service,
                  strerror(err));
+    }
     if (!timer_start(&a->pause, a->pause_ms))
         job_post(a->loop, &a->more);
 }

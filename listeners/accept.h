@@ -66,6 +66,7 @@ struct acceptor {
     struct timer pause;         /* runs while descriptors or memory are missing */
     struct announced announced; /* .loop NULL: connections have no PROXY header */
     uint32_t pause_ms;
+    uint64_t told_ms; /* when a pause was last told of; 0: never */
     int fd_limit;
     int fd; /* -1: none */
     bool started;

@@ -4,13 +4,14 @@
  * grows to what one frame needs. out: the rest of a frame that the stream took in part.
  */
 #include "core/floor/framed.h"
+#include "core/os.h"
 #include "core/stream.h"
 #include "core/wire/relay.h"
 #include "core/wire/udptun.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { IN_FIRST_BYTES = 4096, FRAME_MAX_BYTES = UDPTUN_FRAME_MAX_BYTES };
+enum { IN_FIRST_BYTES = 4096, FRAME_MAX_BYTES = UDPTUN_FRAME_MAX_BYTES, PATIENCE_MS = 60000 };
 
 struct framed {
     struct dgram dgram;
@@ -85,8 +86,14 @@ static enum rc framed_open(struct dgram *d)
     enum rc rc = stream_open(f->stream);
     if (rc == RC_UNSUPPORTED)
         return rc; /* how the connector says "dial once more"; not a failure of the flow */
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
+        int fd;
+        /* a carrier that is dead takes datagrams for a quarter of an hour and brings none back; the
+         * next association finds another way */
+        if (stream_query(f->stream, QUERY_SOCKET, &fd) == RC_OK)
+            os_patience(fd, PATIENCE_MS);
         stream_want(f->stream, STREAM_IN, on_stream, f);
+    }
     f->openable = rc != RC_AGAIN;
     if (rc == RC_AGAIN)
         watch(f);

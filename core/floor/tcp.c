@@ -190,6 +190,7 @@ static enum rc tcp_query(struct layer *l, enum layer_query q, void *ret_value)
         *(bool *)ret_value = false;
         return RC_OK;
     case QUERY_FD:
+    case QUERY_SOCKET:
         *(int *)ret_value = t->fd;
         return RC_OK;
     case QUERY_EXPEDITE:

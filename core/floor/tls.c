@@ -289,6 +289,7 @@ static enum rc tls_query(struct layer *l, enum layer_query q, void *ret_value)
     case QUERY_PEER_ADDR:
     case QUERY_BOUND_ADDR:
     case QUERY_CONFIRMED:
+    case QUERY_SOCKET:
         break;
     }
     return RC_UNSUPPORTED;

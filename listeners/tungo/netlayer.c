@@ -244,6 +244,7 @@ static enum rc on_query(struct layer *l, enum layer_query q, void *ret_value)
     case QUERY_ALPN:
     case QUERY_FD:
     case QUERY_EXPEDITE:
+    case QUERY_SOCKET:
         break;
     }
     return RC_UNSUPPORTED;

@@ -1,6 +1,8 @@
 /* tests/unit/test_tcp_floor.c - the floor over a kernel socket: how its connection ends, as its
  * owner sees it.
  */
+#include "core/dgram.h"
+#include "core/floor/framed.h"
 #include "core/floor/tcp.h"
 #include "pause.h"
 #include "run.h"
@@ -225,7 +227,18 @@ START_TEST(test_connections_of_ours_find_out_that_nobody_is_there)
     ck_assert_int_eq(getsockopt(own, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, &len), 0);
     ck_assert_int_eq(getsockopt(own, IPPROTO_TCP, TCP_KEEPCNT, &probes, &len), 0);
     ck_assert_int_le(idle_s + interval_s * probes, 300);
-    stream_close(ours);
+
+    /* one that carries datagrams: what is not acknowledged ends it, too */
+    struct target at_all;
+    unsigned patience_ms = 0;
+    target_from_addr(&at_all, &to);
+    struct dgram *d = framed_dgram(ours, &(struct framed_cfg){FRAMING_UDPTUN, &at_all});
+    for (int i = 0; i < 200 && dgram_open(d) != RC_OK; i++)
+        pass_ms(5);
+    len = sizeof patience_ms;
+    ck_assert_int_eq(getsockopt(own, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, &len), 0);
+    ck_assert(patience_ms > 0 && patience_ms <= 120000);
+    dgram_close(d);
     close(fd);
 }
 END_TEST
