@@ -17,6 +17,7 @@
  * Sources: RFC 7748 (5, 6.1) for X25519; nettle 3.8 ecc.h, curve25519.h; GMP 6.2 chapters 5, 8.
  */
 #define MBEDTLS_ALLOW_PRIVATE_ACCESS
+#include "core/rc.h"
 #include <gmp.h>
 #include <mbedtls/bignum.h>
 #include <mbedtls/ecp.h>
@@ -25,6 +26,8 @@
 #include <nettle/ecc-curve.h>
 #include <nettle/ecc.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +38,8 @@ _Static_assert(GMP_NAIL_BITS == 0, "GMP built with nails");
 enum {
     KEY_BYTES = 32,        /* X25519 */
     EXP_MOD_MIN_LIMBS = 8, /* below, the stock code is as good */
-    NOT_OURS = 1,          /* internal: the stock code decides */
+    RESERVE_BYTES = 65536,
+    NOT_OURS = 1, /* internal: the stock code decides */
 };
 
 typedef int rng_fn(void *arg, unsigned char *buf, size_t n);
@@ -56,34 +60,63 @@ int mbedtls_ecp_muladd_restartable_stock(mbedtls_ecp_group *grp, mbedtls_ecp_poi
 static void *(*alloc_before)(size_t n);
 static void (*free_before)(void *p, size_t n);
 
+/* GMP's allocators must not fail, and its own abort() then, which costs all flows instead of one
+ * handshake. The blocks of one multiplication fit in here several times, and none outlives it. */
+static struct {
+    _Alignas(max_align_t) unsigned char bytes[RESERVE_BYTES];
+    size_t used;
+    unsigned blocks;
+} reserve;
+
+static void *alloc_surely(size_t n)
+{
+    size_t whole = (n + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) * _Alignof(max_align_t);
+    void *p = alloc_before(n);
+
+    if (p)
+        return p;
+    BUG_ON(whole > RESERVE_BYTES - reserve.used);
+    p = reserve.bytes + reserve.used;
+    reserve.used += whole;
+    reserve.blocks++;
+    return p;
+}
+
 static void free_wiped(void *p, size_t n)
 {
+    uintptr_t at = (uintptr_t)p, first = (uintptr_t)reserve.bytes;
+
     mbedtls_platform_zeroize(p, n);
-    free_before(p, n);
+    if (at < first || at >= first + RESERVE_BYTES)
+        free_before(p, n);
+    else if (--reserve.blocks == 0)
+        reserve.used = 0;
 }
 
 static void *realloc_wiped(void *p, size_t old, size_t n)
 {
-    void *q = alloc_before(n); /* GMP's contract: never fails to its caller */
+    void *q = alloc_surely(n);
 
     memcpy(q, p, old < n ? old : n);
     free_wiped(p, old);
     return q;
 }
 
-/* hogweed allocates through GMP's functions too. Blocks from before may be freed after: wiping is
- * all that we add. */
+/* hogweed allocates through GMP's functions too. Blocks from before may be freed after: wiping and
+ * the reserve are all that we add. */
 static void wipe_on_free(void)
 {
-    void *(*alloc_now)(size_t);
+    void *(*alloc_now)(size_t), *(*alloc_gmp)(size_t);
     void (*free_now)(void *, size_t);
 
     mp_get_memory_functions(&alloc_now, NULL, &free_now);
     if (free_now == free_wiped)
         return;
-    alloc_before = alloc_now;
+    mp_set_memory_functions(NULL, NULL, NULL);
+    mp_get_memory_functions(&alloc_gmp, NULL, NULL);
+    alloc_before = alloc_now == alloc_gmp ? malloc : alloc_now; /* GMP's is malloc() or abort() */
     free_before = free_now;
-    mp_set_memory_functions(alloc_now, realloc_wiped, free_wiped);
+    mp_set_memory_functions(alloc_surely, realloc_wiped, free_wiped);
 }
 
 /* ---- numbers ---- */

@@ -284,6 +284,43 @@ START_TEST(test_ecp_fast_wipes_what_the_libraries_put_on_the_heap)
 }
 END_TEST
 
+/* Every `rare`-th block of the libraries is refused. */
+static unsigned rare, asked, refused;
+
+static void *alloc_now_and_then(size_t n)
+{
+    if (++asked % rare) {
+        void *block = malloc(n);
+        ck_assert_ptr_nonnull(block);
+        return block;
+    }
+    refused++;
+    return NULL;
+}
+
+static void free_plain(void *block, size_t n)
+{
+    (void)n;
+    free(block);
+}
+
+START_TEST(test_ecp_fast_goes_on_without_memory)
+{
+    begin(curves[_i]);
+    refused = asked = 0;
+    for (rare = 1; rare <= 7; rare++) {
+        mp_set_memory_functions(alloc_now_and_then, NULL, free_plain);
+        for (int i = 0; i < 5; i++) {
+            random_point();
+            ck_assert_int_eq(mul_agrees(&grp.G), 0);
+            ck_assert_int_eq(mul_agrees(&p), 0);
+        }
+    }
+    ck_assert_uint_ge(refused, 10);
+    end();
+}
+END_TEST
+
 START_TEST(test_ecp_fast_sums_equal_stock)
 {
     begin(secp[_i]);
@@ -378,6 +415,7 @@ int main(void)
     tcase_add_loop_test(tc, test_ecp_fast_secp_refuses_a_point_beside_the_curve, 0, 3);
     tcase_add_test(tc, test_ecp_fast_p256_follows_rfc5903);
     tcase_add_loop_test(tc, test_ecp_fast_wipes_what_the_libraries_put_on_the_heap, 0, 4);
+    tcase_add_loop_test(tc, test_ecp_fast_goes_on_without_memory, 0, 4);
     tcase_add_test(tc, test_ecp_fast_x25519_refuses_what_stock_refuses);
     tcase_add_test(tc, test_ecp_fast_x25519_follows_rfc7748);
     tcase_add_loop_test(tc, test_ecp_fast_sums_equal_stock, 0, 3);
