@@ -59,8 +59,8 @@ static void take(struct source *s, struct load *l)
     bool is_other = l->n_doubts > 0 && l->n_good == 0; /* an error page in its place */
     if (s->list && (is_other || matcher_count(l->list) == 0)) {
         tell(s, SOURCE_TROUBLE,
-             is_other ? "no line of the file can be meant as a pattern: the list stays as it was"
-                      : "the file has no pattern: the list stays as it was");
+             is_other ? "no line of the file can be meant as a pattern"
+                      : "the file has no pattern");
         return;
     }
     if (matcher_count(l->list) == 0 && s->what.file)
