@@ -242,6 +242,7 @@ void tungoquestions_next(struct layer *l, struct sniffed *ret_found)
 {
     struct watch *w = (struct watch *)l;
 
+    job_cancel(&w->job); /* it was about the end that is over now */
     *ret_found = w->next;
     w->state = ST_QUESTION;
     w->first = true;
