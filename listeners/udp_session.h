@@ -2,9 +2,9 @@
  * of them share the port's socket.
  *
  * Replies leave with the address that the client sent to, also on a machine that has several: a
- * client that asks by two of them has two sessions. A
- * session ends (RC_EOF) after its silence, or when it is the longest silent one past the cap; the
- * handler then closes it. Queues are capped; what does not fit is dropped and counted.
+ * client that asks by two of them has two sessions. A session ends (RC_EOF) after its silence, or
+ * when it is the longest silent one past the cap; the handler then closes it. Queues are capped;
+ * what does not fit is dropped and counted.
  *
  * Owner: the port embeds the table; a session's dgram belongs to whom it was handed up. Either may
  * go first. Private to listeners/udp*.c.
