@@ -94,13 +94,13 @@ void tls_cert_reason(const mbedtls_x509_crt *crt, uint32_t flags, const char *na
         common_name(&crt->issuer, cn);
         if (is_self_signed(crt))
             snprintf(text, cap, "certificate is self-signed%s",
-                     server ? ": use secure=false, caFile or pin=" : " and not in caFile");
+                     server ? ": use pin=, caFile or secure=false" : " and not in caFile");
         else
-            snprintf(text, cap, "certificate is signed by '%s', which is not trusted%s", cn,
-                     server ? ": use secure=false, caFile or pin=" : "");
+            snprintf(text, cap, "certificate is signed by \"%s\", which is not trusted%s", cn,
+                     server ? ": use pin=, caFile or secure=false" : "");
     } else if (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) {
         common_name(&crt->subject, cn);
-        snprintf(text, cap, "certificate does not match name %.100s; it is that of '%s'%s",
+        snprintf(text, cap, "certificate does not match name %.100s; it is that of \"%s\"%s",
                  name && *name ? name : "(none)", cn, server ? ": set serverName=" : "");
     } else if (flags & MBEDTLS_X509_BADCERT_MISSING) {
         snprintf(text, cap, "peer sent no certificate");

@@ -25,7 +25,7 @@ static enum rc check_name(const char *name, struct diag *diag)
         return diag_set(diag, RC_INVALID, "device name %.40s: %zu characters, at most %d", name, n,
                         DEVICE_NAME_MAX);
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strpbrk(name, "/: \t\r\n"))
-        return diag_set(diag, RC_INVALID, "device name '%s' is not one the kernel takes", name);
+        return diag_set(diag, RC_INVALID, "device name \"%s\" is not one the kernel takes", name);
     return RC_OK;
 }
 

@@ -67,7 +67,7 @@ for v in 2 3; do
 	s_server -cert ec.crt -key ec.key -tls1_$v
 	client "client, TLS 1.$v, five connections, tickets" "ok full 1 resumed 4" tickets=1 count=5
 	s_server -cert ec.crt -key ec.key -tls1_$v
-	client "client, TLS 1.$v, self-signed refused" "self-signed: use secure=false, caFile or pin=" secure=true "caFile=rsa.crt"
+	client "client, TLS 1.$v, self-signed refused" "self-signed: use pin=, caFile or secure=false" secure=true "caFile=rsa.crt"
 done
 s_server -cert ec.crt -key ec.key -tls1_2
 client "client, TLS 1.3 wanted, 1.2 served" "peer sent alert protocol_version" minVersion=VersionTLS13

@@ -39,7 +39,7 @@ START_TEST(test_secure_checks_chain_and_name)
     refused("", RC_CERT, "certificate does not match name", NULL);
     tls_ctx_unref(sctx);
     sctx = make_server("self", NULL);
-    refused("example.test", RC_CERT, "certificate is self-signed: use secure=false, caFile or pin=",
+    refused("example.test", RC_CERT, "certificate is self-signed: use pin=, caFile or secure=false",
             "peer sent alert unknown_ca");
     tls_ctx_unref(sctx);
     sctx = make_server("expired", NULL);
@@ -49,7 +49,7 @@ START_TEST(test_secure_checks_chain_and_name)
     cfg.ca_file = ca("otherca.crt");
     cctx = make_client(&cfg);
     sctx = make_server("server", NULL);
-    refused("example.test", RC_CERT, "certificate is signed by 'ca', which is not trusted", NULL);
+    refused("example.test", RC_CERT, "certificate is signed by \"ca\", which is not trusted", NULL);
     drop();
     cfg.server_name = (char *)(uintptr_t) "example.test"; /* goes before the node's host */
     cfg.ca_file = ca("ca.crt");
