@@ -298,7 +298,7 @@ bool icmp_neighbour(const struct cidr *own, size_t n, uint8_t family, struct add
 
         if (a.family != family || own[i].bits >= bits)
             continue;
-        *last ^= left < 2 ? 1 : 3;
+        *last = (uint8_t)(*last ^ (left < 2 ? 1 : 3));
         host = (uint8_t)(left < 8 ? (1u << left) - 1 : 0xff);
         /* neither the network's own address nor, as far as the last byte tells, everybody's */
         if (left >= 2 && ((*last & host) == 0 || (*last & host) == host))
