@@ -142,7 +142,9 @@ static void on_hot(struct hotfd *h, unsigned ready)
     struct attempt *a = (struct attempt *)((char *)h - offsetof(struct attempt, hot));
     if ((ready & (HOT_OUT | HOT_HUP)) == 0)
         return;
-    int err = os_socket_error(h->fd);
+    int err;
+    if (!os_connect_ended(h->fd, (ready & HOT_ERR) != 0, &err))
+        return; /* its end comes as another edge */
     if (err == 0) {
         win(a);
         return;

@@ -138,6 +138,20 @@ int os_socket_error(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) ? errno : err;
 }
 
+bool os_connect_ended(int fd, bool is_error, int *ret_err)
+{
+    struct addr peer;
+    int err = os_socket_error(fd);
+
+    if (!err && is_error && os_peer_addr(fd, &peer) != RC_OK) {
+        err = os_socket_error(fd);
+        if (!err)
+            return false;
+    }
+    *ret_err = err;
+    return true;
+}
+
 static enum rc bind_at(int type, const struct addr *at, bool dual, bool reuseport,
                        const struct sockopts *so, int *ret_fd, struct diag *diag)
 {

@@ -41,6 +41,11 @@ enum rc os_socket_for(int type, const struct addr *to, const struct sockopts *so
 /* A connect in progress (RC_OK: connected at once or under way). */
 enum rc os_connect(int fd, const struct addr *to, struct diag *diag);
 int os_socket_error(int fd); /* SO_ERROR */
+/* epoll or poll woke for a connect, is_error: with EPOLLERR. true: it has ended, *ret_err is 0 or
+ * why it failed. false: not yet; Linux (6.18) queues an ICMP error, which wakes, a moment before
+ * the socket has ended with it: there is no SO_ERROR then, and no connection. Another edge comes.
+ */
+bool os_connect_ended(int fd, bool is_error, int *ret_err);
 
 /* A bound listening socket. Dual stack for the IPv6 wildcard; host part empty means dual stack
  * wildcard. */

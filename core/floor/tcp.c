@@ -32,15 +32,6 @@ static void on_hot(struct hotfd *h, unsigned ready)
     layer_wake(&t->layer);
 }
 
-/* Linux (6.18) queues an ICMP error, which wakes us, before the socket has ended with it: in
- * between there is no SO_ERROR yet, and no connection. */
-static bool is_still_connecting(const struct tcp *t)
-{
-    struct addr peer;
-
-    return t->failed && os_peer_addr(t->fd, &peer) != RC_OK;
-}
-
 static enum rc tcp_open(struct layer *l)
 {
     struct tcp *t = (struct tcp *)l;
@@ -50,13 +41,9 @@ static enum rc tcp_open(struct layer *l)
         return RC_OK;
     if (!t->writable)
         return RC_AGAIN;
-    err = os_socket_error(t->fd);
-    if (!err && is_still_connecting(t)) {
-        err = os_socket_error(t->fd);
-        if (!err) { /* its end comes as another edge */
-            t->readable = t->writable = t->hup = t->failed = false;
-            return RC_AGAIN;
-        }
+    if (!os_connect_ended(t->fd, t->failed, &err)) { /* its end comes as another edge */
+        t->readable = t->writable = t->hup = t->failed = false;
+        return RC_AGAIN;
     }
     if (err) {
         struct diag d = {0};

@@ -3,6 +3,7 @@
  */
 #include "chain/dial.h"
 #include "dialcase.h"
+#include <sys/syscall.h>
 
 /* "localhost" is both 127.0.0.1 and ::1, whatever this machine's hosts file says. */
 static void know_both(struct router *r)
@@ -38,6 +39,31 @@ START_TEST(test_refused_says_who)
     ck_assert_int_eq(dial_to(r, port_text("127.0.0.1", port), false), RC_REFUSED);
     ck_assert_msg(strstr(got.res.diag.text, port_text("127.0.0.1", port)) != NULL, "%s",
                   got.res.diag.text);
+    router_free(r);
+    world_stop();
+}
+END_TEST
+
+/* Where lies > 0 there is no SO_ERROR yet: so it is for a moment when an ICMP error came. */
+static int lies;
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    if (level == SOL_SOCKET && name == SO_ERROR && lies > 0) {
+        lies--;
+        memset(value, 0, *len);
+        return 0;
+    }
+    return (int)syscall(SYS_getsockopt, fd, level, name, value, len);
+}
+
+START_TEST(test_no_error_is_no_connection)
+{
+    world_start();
+    struct router *r = router_for(NULL, 0, 0, false);
+    lies = 1;
+    ck_assert_int_eq(dial_to(r, port_text("127.0.0.1", refusing_port()), false), RC_REFUSED);
+    ck_assert_int_eq(lies, 0);
     router_free(r);
     world_stop();
 }
@@ -390,6 +416,7 @@ int main(void)
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, test_direct);
     tcase_add_test(tc, test_refused_says_who);
+    tcase_add_test(tc, test_no_error_is_no_connection);
     tcase_add_test(tc, test_silence_ends_at_dial_timeout);
     tcase_add_test(tc, test_the_other_family_serves);
     tcase_add_test(tc, test_happy_eyeballs_from_silent_v6_to_v4);
