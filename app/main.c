@@ -4,6 +4,7 @@
 #include "app/doctor.h"
 #include "app/explain.h"
 #include "app/interfaces.h"
+#include "app/names.h"
 #include "app/parent.h"
 #include "app/parts.h"
 #include "app/registry.h"
@@ -77,6 +78,7 @@ static int test(const struct cli *c)
     if (rc == RC_OK) {
         bool ok = rules_check(cfg, true, &p);
 
+        ok = names_check(cfg, &p) && ok;
         if (!services_check(cfg, true, &p) || !ok || !subcommand_try(cfg, &p))
             rc = RC_INVALID;
     }

@@ -4,6 +4,8 @@
 #include "chain/hosts_table.h"
 #include "chain/nameserver.h"
 #include "configs/model.h"
+#include "configs/problem.h"
+#include "core/addr.h"
 #include "core/log.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,33 +109,65 @@ enum rc names_build(struct names *n, const struct config *cfg, struct diag *diag
     return rc;
 }
 
-/* Does a node of the chain need this list for its own address? Then neither ever gets one. */
-static const struct node *find_loop(const struct chain *c, const struct nameservers *list)
-{
-    for (int i = 0; i < c->n_hops; i++) {
-        const struct hop *h = c->hops[i];
+/* ---------------------------------------------------------------- loops */
 
-        for (int k = 0; k < h->n_nodes; k++)
-            if (h->nodes[k]->nameservers == list && target_is_name(&h->nodes[k]->target))
-                return h->nodes[k];
+/* Does a node of the chain need this resolver for its own address? Then neither ever gets one. */
+static const struct conf_node *find_loop(const struct conf_chain *c, const char *resolver)
+{
+    struct target t;
+
+    for (size_t i = 0; c && i < c->n; i++) {
+        const struct conf_hop *h = c->hops[i];
+
+        for (size_t k = 0; k < h->n; k++)
+            if (h->nodes[k].resolver && !strcmp(h->nodes[k].resolver, resolver) &&
+                !(h->nodes[k].hosts && *h->nodes[k].hosts) && /* which may know it */
+                target_parse(h->nodes[k].addr, &t) && target_is_name(&t))
+                return &h->nodes[k];
     }
     return NULL;
 }
 
-static void set_chain(struct nameserver *s, const struct conf_nameserver *c, struct chain *chain,
-                      const struct nameservers *list)
+/* false: there is none. */
+static bool loop_text(const struct conf_nameserver *c, const char *resolver, char *text, size_t cap)
 {
-    const struct node *n = find_loop(chain, list);
+    const struct conf_node *n = find_loop(c->chain, resolver);
+
+    if (n)
+        (void)snprintf(text, cap,
+                       "nameserver %.60s is asked by the chain whose node %.40s has its address "
+                       "from this resolver: a loop. Give the node an IP address, hosts or another "
+                       "resolver",
+                       c->addr, n->name);
+    return n != NULL;
+}
+
+static void set_chain(struct nameserver *s, const struct conf_nameserver *c, struct chain *chain,
+                      const char *resolver)
+{
     char text[300];
 
     s->chain = chain;
-    if (!n)
-        return;
-    snprintf(text, sizeof text,
-             "nameserver %.60s is asked by the chain whose node %.40s has its address from this "
-             "resolver: a loop. Give the node an IP address, hosts or another resolver",
-             s->text, n->name);
-    tell(LOG_ERROR, c, text);
+    if (loop_text(c, resolver, text, sizeof text))
+        tell(LOG_ERROR, c, text);
+}
+
+bool names_check(const struct config *cfg, struct problems *p)
+{
+    char text[300];
+    bool ok = true;
+
+    for (size_t i = 0; i < cfg->n_resolvers; i++) {
+        const struct conf_resolver *r = &cfg->resolvers[i];
+
+        for (size_t k = 0; k < r->n; k++) {
+            if (!loop_text(&r->servers[k], r->name, text, sizeof text))
+                continue;
+            problems_add(p, PROBLEM_ERROR, &r->servers[k].place, "%s", text);
+            ok = false;
+        }
+    }
+    return ok;
 }
 
 void names_set_chains(struct names *n, struct chain *const *chains)
@@ -149,8 +183,7 @@ void names_set_chains(struct names *n, struct chain *const *chains)
             if (strcmp(s->text, c->servers[k].addr) != 0)
                 continue;
             if (c->servers[k].chain)
-                set_chain(s, &c->servers[k], chains[c->servers[k].chain - n->cfg->chains],
-                          n->resolvers[i]);
+                set_chain(s, &c->servers[k], chains[c->servers[k].chain - n->cfg->chains], c->name);
             at++;
         }
     }

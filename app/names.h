@@ -7,12 +7,14 @@
 #define APP_NAMES_H
 
 #include "core/rc.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 struct chain;
 struct config;
 struct hosts_table;
 struct nameservers;
+struct problems;
 
 struct names {
     const struct config *cfg;
@@ -24,6 +26,9 @@ struct names {
 /* A nameserver that can't be used is left out with an error in the log, as in GOST; one whose
  * certificates can't be had refuses the start. */
 enum rc names_build(struct names *n, const struct config *cfg, struct diag *diag);
+/* Nameservers that wait for themselves by their chain, which a start logs: for tests of a
+ * configuration. false: there are such. */
+bool names_check(const struct config *cfg, struct problems *p);
 /* chains: as in cfg. */
 void names_set_chains(struct names *n, struct chain *const *chains);
 void names_done(struct names *n);

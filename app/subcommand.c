@@ -1,5 +1,6 @@
 /* app/subcommand.c - see subcommand.h. */
 #include "app/subcommand.h"
+#include "app/names.h"
 #include "app/registry.h"
 #include "app/rules.h"
 #include "app/service.h"
@@ -79,6 +80,7 @@ int subcommand_build(struct subcommand *c)
 
     if (rc == RC_OK) {
         (void)rules_check(c->cfg, true, &p);
+        (void)names_check(c->cfg, &p);
         (void)services_check(c->cfg, true, &p);
         if (problems_have(&p, PROBLEM_REFUSE))
             rc = RC_INVALID;

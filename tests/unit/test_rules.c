@@ -1,6 +1,7 @@
 /* Rules from a configuration: what is said of a decision and where its rule stands, what can't be
  * meant, files that can't be read, references that lead nowhere.
  */
+#include "app/names.h"
 #include "app/registry.h"
 #include "app/rules.h"
 #include "configs/load.h"
@@ -295,6 +296,33 @@ START_TEST(test_what_has_no_effect_is_told)
 }
 END_TEST
 
+/* Not of rules, but as quietly without effect. */
+START_TEST(test_a_resolver_that_waits_for_itself)
+{
+    static const struct {
+        const char *hop, *addr;
+        bool ok;
+    } cases[] = {{"resolver: r, ", "node.test:1", false},
+                 {"resolver: r, hosts: h, ", "node.test:1", true},
+                 {"resolver: r, ", "192.0.2.1:1", true},
+                 {"", "node.test:1", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[600];
+        snprintf(text, sizeof text,
+                 "chains: [{name: c, hops: [{name: h, %snodes: [{name: n, addr: '%s', connector: "
+                 "{type: socks5}, dialer: {type: tcp}}]}]}]\n"
+                 "hosts: [{name: h, mappings: [{ip: 192.0.2.1, hostname: node.test}]}]\n"
+                 "resolvers: [{name: r, nameservers: [{addr: 'udp://192.0.2.53', chain: c}]}]\n",
+                 cases[i].hop, cases[i].addr);
+        ck_assert_int_eq(load("handler: {type: socks5}", text), RC_OK);
+        ck_assert_int_eq(names_check(cfg, &problems), cases[i].ok);
+        ck_assert_uint_eq(problems.n, !cases[i].ok);
+        ck_assert(cases[i].ok || strstr(problems.v[0].text, "a loop") != NULL);
+        unload();
+    }
+}
+END_TEST
+
 static void start(void)
 {
     loop = loop_new(&diag);
@@ -322,6 +350,7 @@ int main(void)
     tcase_add_test(tc, test_what_is_odd_in_a_file);
     tcase_add_test(tc, test_files_that_cant_be_read);
     tcase_add_test(tc, test_what_has_no_effect_is_told);
+    tcase_add_test(tc, test_a_resolver_that_waits_for_itself);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
