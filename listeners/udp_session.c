@@ -10,8 +10,8 @@ enum {
     QUEUES_MAX_BYTES = 16 * 1024 * 1024, /* of all of them */
 };
 
-struct packet {
-    struct packet *next;
+struct datagram {
+    struct datagram *next;
     size_t n;
     uint8_t data[];
 };
@@ -22,7 +22,7 @@ struct udp_session {
     struct udp_session *next;            /* in its bucket */
     struct udp_session *older, *younger; /* by last use */
     struct addr peer, local;             /* local: what the client sent to; its port is not used */
-    struct packet *first, **end;
+    struct datagram *first, **end;
     size_t queued, queued_bytes;
     uint64_t used_ms;
 };
@@ -76,7 +76,7 @@ static enum rc session_recv(struct dgram *d, void *buf, size_t cap, size_t *ret_
                             struct target *ret_from)
 {
     struct udp_session *s = (struct udp_session *)d;
-    struct packet *k = s->first;
+    struct datagram *k = s->first;
     if (!k)
         return s->all ? RC_AGAIN : RC_EOF;
     size_t n = k->n < cap ? k->n : cap;
@@ -171,7 +171,7 @@ static void session_destroy(struct dgram *d)
     struct udp_session *s = (struct udp_session *)d;
     if (s->all)
         detach(s);
-    for (struct packet *k; (k = s->first); free(k))
+    for (struct datagram *k; (k = s->first); free(k))
         s->first = k->next;
 }
 
@@ -217,7 +217,7 @@ static struct udp_session *session_new(struct udp_sessions *all, const struct ad
 
 static void queue(struct udp_session *s, const void *data, size_t n)
 {
-    struct packet *k = NULL;
+    struct datagram *k = NULL;
     if (s->queued < s->all->queue_max && s->queued_bytes + n <= QUEUE_MAX_BYTES &&
         s->all->queued_bytes + n <= QUEUES_MAX_BYTES)
         k = malloc(sizeof *k + n);
