@@ -141,6 +141,29 @@ START_TEST(test_small_hole_at_the_end_waits_a_little)
 }
 END_TEST
 
+/* When nothing is heard at all, one piece goes whatever the window says, or the credit. */
+START_TEST(test_one_piece_goes_without_room)
+{
+    begin(CONGESTION_CUBIC, 10, 10 * MS);
+    ack(0, 1, 4);
+    resend(0);
+    r.cc.cwnd = 5 * MSS; /* six are on their way */
+    now += 31 * MS;
+    ck_assert(recovery_tick(&r, now));
+    ck_assert_uint_eq(r.count.probes, 1);
+    resend(0);
+    ck_assert_int_eq(wanted(), -1);
+    end();
+
+    begin(CONGESTION_CUBIC, 10, 10 * MS);
+    congestion_spend(&r.cc, UINT32_MAX);
+    recovery_all_lost(&r, now);
+    resend(0);
+    ck_assert_int_eq(wanted(), -1);
+    end();
+}
+END_TEST
+
 /* --- what is measured */
 
 START_TEST(test_round_trips_of_what_was_sent_once)
@@ -323,6 +346,7 @@ int main(void)
         test_lost_when_what_was_sent_after_it_arrived,
         test_lost_when_nothing_is_heard,
         test_small_hole_at_the_end_waits_a_little,
+        test_one_piece_goes_without_room,
         test_round_trips_of_what_was_sent_once,
         test_what_came_late_teaches_patience,
         test_doubles_teach_patience_once_in_a_round_trip,
