@@ -1,6 +1,7 @@
 /* app/interfaces.c - see interfaces.h. */
 #include "app/interfaces.h"
 #include "configs/model.h"
+#include "core/host/orphans.h"
 #include "core/host/uplink.h"
 #include "core/log.h"
 #include "core/os.h"
@@ -21,6 +22,7 @@ struct watched {
 struct interfaces {
     struct watched *v;
     size_t n;
+    struct orphans *orphans;
 };
 
 static const char *or_empty(const char *s)
@@ -117,12 +119,24 @@ static void look(struct watched *one)
         tell(one, &why);
 }
 
-static void look_at_all(void *arg)
+static void look_at_all(struct interfaces *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        look(&w->v[i]);
+}
+
+static void on_change(void *arg)
 {
     struct interfaces *w = arg;
 
-    for (size_t i = 0; i < w->n; i++)
-        look(&w->v[i]);
+    look_at_all(w);
+    orphans_changed(w->orphans);
+}
+
+static void tell_ended(size_t n)
+{
+    log_info("%zu connection%s from an address that this machine has lost: ended", n,
+             n == 1 ? "" : "s");
 }
 
 struct interfaces *interfaces_watch(struct loop *loop, const struct config *cfg)
@@ -142,8 +156,9 @@ struct interfaces *interfaces_watch(struct loop *loop, const struct config *cfg)
     for (size_t i = 0; i < w->n; i++)
         (void)uplink_watch(w->v[i].so.netns); /* without: the state at start is all that is told */
     look_at_all(w);
-    if (w->n)
-        uplink_tell(look_at_all, w);
+    w->orphans = orphans_new(loop, tell_ended);
+    (void)uplink_watch(NULL); /* addresses are lost without any `interface`, too */
+    uplink_tell(on_change, w);
     return w;
 }
 
@@ -153,6 +168,7 @@ void interfaces_free(struct interfaces *w)
     uplink_stop();
     if (!w)
         return;
+    orphans_free(w->orphans);
     free(w->v);
     free(w);
 }
