@@ -84,6 +84,20 @@ static void check_pair(const struct conf_service *c, const struct listener_type 
                      h->name);
 }
 
+/* Does the way end at a node that has a target of its own for who names none (wire-protocols 1.9)?
+ */
+static bool ends_at_forwarder(const struct conf_service *c)
+{
+    static const char *const connectors[] = {"relay", "forward", "tcp", NULL};
+    const struct conf_chain *chain = c->options.ignore_chain ? NULL : c->chain;
+    const struct conf_hop *last = chain && chain->n > 0 ? chain->hops[chain->n - 1] : NULL;
+
+    for (size_t i = 0; last && i < last->n; i++)
+        if (is_one_of(last->nodes[i].connector.type, connectors))
+            return true;
+    return false;
+}
+
 static void check_targets(const struct conf_service *c, const struct handler_type *h,
                           struct problems *p)
 {
@@ -94,7 +108,7 @@ static void check_targets(const struct conf_service *c, const struct handler_typ
     if (c->forwarder.n && !is_one_of(h->name, users))
         problems_add(p, PROBLEM_WARNING, &c->place, "forwarder has no effect with handler %s",
                      h->name);
-    if (!c->forwarder.n && forwards)
+    if (!c->forwarder.n && forwards && !ends_at_forwarder(c))
         problems_add(p, PROBLEM_ERROR, &c->place,
                      "service %s has no target: each client is closed; -L %s://%s/host:port, or "
                      "forwarder nodes",

@@ -95,6 +95,14 @@ fds_back "40 flows that rest hold their sockets and nothing else" "$pid_proxies"
 stop_pid "$pid_rest"
 fds_back proxies "$pid_proxies" "$before" 10
 
+# --- targets that the relay server has, for a client that names none
+cgost targets "$S" -L "relay://:4100/$TARGET:25" -L "relay+wss://:4101/$TARGET:7"
+cgost names_none "$C" -L tcp://127.0.0.1:4100 -F "relay://$SERVER:4100" -- -L tcp://127.0.0.1:4101 -L udp://127.0.0.1:4101 -F "relay+wss://$SERVER:4101"
+for p in 4100 4101; do wait_for "port $p" 10 listens "$C" $p; done
+check "no target of ours: the relay server's, which speaks first" sh -c "ip netns exec $C timeout 30 nc -N 127.0.0.1 4100 </dev/null | grep -q '^220 hello'"
+check "no target of ours: the relay server's echo over wss" sh -c "[ \"\$(echo hello | ip netns exec $C timeout 60 nc -N 127.0.0.1 4101)\" = hello ]"
+stop_pid "$pid_names_none" && stop_pid "$pid_targets"
+
 # --- relay over each carrier, behind a socks5 front end
 cgost relays "$S" -L 'relay://demo:demo-only@:4001?bind=true' -L 'relay+tls://demo:demo-only@:4002?bind=true' \
 	-L 'relay+ws://demo:demo-only@:4003?bind=true' -L 'relay+wss://demo:demo-only@:4004?bind=true'

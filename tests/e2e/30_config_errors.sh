@@ -50,6 +50,8 @@ refused "more hops than a chain has room for" 'chain-0.*16 hops' -t -L socks5://
 refused "a target that is an IPv6 address without brackets" 'target-0 \(::1:80\).*\[address\]:port' -t -L tcp://127.0.0.1:1080/::1:80
 refused "the same behind a relay handler" 'target-0 \(::1:80\).*\[address\]:port' -t -L relay://127.0.0.1:1080/::1:80
 run -t -L socks5://127.0.0.1:1080 -F relay+wss://127.0.0.1:1/hidden && same "a path of a node" 0 "$got" && check "is ignored, which is told with the way out" grep -q 'path behind the host is ignored; path=' err && check "and not shown" sh -c '! grep -q hidden err'
+refused "no target, and a chain that is told none" 'service-0 has no target' -t -L tcp://127.0.0.1:1080 -F socks5://127.0.0.1:1
+run -t -L tcp://127.0.0.1:1080 -L udp://127.0.0.1:1080 -F relay://127.0.0.1:1 && same "but a relay node may have targets of its own" 0 "$got" && check "and nothing is told" test ! -s err
 # what only building tells: -t builds, too
 refused "a user that the protocol can't carry" 'over 255 bytes' -t -L socks5://127.0.0.1:1080 -F "relay://$(printf '%0256d' 0):p@127.0.0.1:1"
 refused "a connector without a way to its node" 'connector http needs a dialer' -t -L socks5://127.0.0.1:1080 -F http+direct://127.0.0.1:1
