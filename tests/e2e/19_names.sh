@@ -350,7 +350,7 @@ tungo_up client so_mark=100 -F "relay://relay.test:9001?resolver=udp://$N&interf
 before=$(packets marked)
 check "a node's name by a nameserver behind the device" probe echo "$TARGET" 20000
 marked_more "the node's question"
-same "dig through the device" "$TARGET" "$(inside "$C" dig +short +time=10 +tries=2 @$N web.test)"
+same "dig through the device" "$TARGET" "$(inside "$C" dig +short +time=30 +tries=2 @$N web.test)"
 same "... two questions from one port" "$TARGET $TARGET6 " "$(one_port $N)"
 down "$pid_client"
 
@@ -367,9 +367,9 @@ inside "$C" nft reset counters >/dev/null
 for f in "socks4://$SERVER:9004" "socks5://$SERVER:9005" "http://$SERVER:9006"; do
 	tungo_up client '' -F "$f?interface=c0"
 	n=$(asked web.test 10.90.2.1)
-	same "${f%%:*} without UDP: dig by UDP" "$TARGET" "$(inside "$C" dig +short +time=10 +tries=2 +notcp @$N web.test)"
+	same "${f%%:*} without UDP: dig by UDP" "$TARGET" "$(inside "$C" dig +short +time=30 +tries=2 +notcp @$N web.test)"
 	same "${f%%:*} without UDP: two from one port" "$TARGET $TARGET6 " "$(one_port $N)"
-	same "${f%%:*} without UDP: a long answer" 8 "$(inside "$C" dig +short +time=10 +tries=2 @$N big.test TXT | tr ' ' '\n' | grep -c '^"0')"
+	same "${f%%:*} without UDP: a long answer" 8 "$(inside "$C" dig +short +time=30 +tries=2 @$N big.test TXT | tr ' ' '\n' | grep -c '^"0')"
 	[ "$(asked web.test 10.90.2.1)" -gt "$n" ] && ok "${f%%:*}: the far end asks" || bad "${f%%:*}: asked by $(tail -n 1 dnsmasq.log)"
 	check "${f%%:*}: other UDP is refused" sh -c "! ip netns exec $C python3 $here/tests/tools/probe.py --seconds 1 udp $TARGET 5"
 	down "$pid_client"
@@ -406,7 +406,7 @@ wait_for "an association" 10 test -e asker.ready
 stop_pid "$pid_far"
 : >far.down
 wait "$asker" && ok "a chain that is down: the client of an association hears of it" || bad "the client of an association: $(tail -n 1 asker.err)"
-same "... and that of a forwarded port" SERVFAIL "$(inside "$C" dig +time=10 +tries=1 -p 5301 @127.0.0.1 web.test | sed -n 's/.*status: \([A-Z]*\),.*/\1/p')"
+same "... and that of a forwarded port" SERVFAIL "$(inside "$C" dig +time=60 +tries=1 -p 5301 @127.0.0.1 web.test | sed -n 's/.*status: \([A-Z]*\),.*/\1/p')"
 down "$pid_client"
 same "no question left beside the chain" 0 "$(($(packets bare) + $(packets marked)))"
 inside "$C" nft delete table inet names

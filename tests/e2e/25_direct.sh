@@ -236,7 +236,7 @@ check "few packets were made of it" sh -c "[ \$(sed -n 's/.*packets: in \([0-9]*
 # --- namespaces: of the listener and the direct connections, of the latter alone, of a node, of the device
 socks() { inside "$1" python3 - "$2" "$3" "$TARGET" <<'PY'
 import socket, struct, sys
-s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 60)
 s.sendall(b"\5\1\0"); assert s.recv(2) == b"\5\0"
 s.sendall(b"\5\1\0\1" + socket.inet_aton(sys.argv[3]) + struct.pack(">H", 9995))
 print(s.recv(10, socket.MSG_WAITALL)[1] or s.recv(64).decode())

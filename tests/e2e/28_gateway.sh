@@ -30,8 +30,8 @@ done
 # dns WHAT SERVER: what a client asks, by UDP and by TCP. The target's port 53 knows every name
 dns() {
 	for by in "" +tcp; do
-		same "$1 $2 ${by:-by UDP}: A" 192.0.2.1 "$(inside "$L" dig +short +nocookie +time=5 +tries=3 $by "@$2" www.example A 2>&1)"
-		same "$1 $2 ${by:-by UDP}: AAAA" 2001:db8::1 "$(inside "$L" dig +short +nocookie +time=5 +tries=3 $by "@$2" www.example AAAA 2>&1)"
+		same "$1 $2 ${by:-by UDP}: A" 192.0.2.1 "$(inside "$L" dig +short +nocookie +time=30 +tries=2 $by "@$2" www.example A 2>&1)"
+		same "$1 $2 ${by:-by UDP}: AAAA" 2001:db8::1 "$(inside "$L" dig +short +nocookie +time=30 +tries=2 $by "@$2" www.example AAAA 2>&1)"
 	done
 }
 for a in "$TARGET" "$TARGET6"; do dns "a question to" "$a"; done

@@ -155,7 +155,7 @@ some() { # WHAT WORD...: packets of that kind were seen
 }
 
 # --- what applications do, all at once: does NAME "WHAT MUST COME" COMMAND...; patient ones try again until that comes
-jobs= patience=2 limit=60 wait=2
+jobs= patience=5 limit=120 wait=2
 does() {
 	job=$1 want=$2 && shift 2
 	echo "$want" >"$work/job.$job.want"

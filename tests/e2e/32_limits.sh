@@ -64,7 +64,7 @@ for p in 2001 2002 2003 2004 2005 2006 2007 2008; do wait_for "port $p" 10 liste
 before=$(fds "$pid_slow")
 {
 	while read -r name port text; do
-		ip netns exec "$C" timeout 100 python3 "$here/tests/tools/probe.py" slow "$SERVER" "$port" "$text" 1.2 12 >"$work/slow.$name" 2>&1 &
+		ip netns exec "$C" timeout 100 python3 "$here/tests/tools/probe.py" slow "$SERVER" "$port" "$text" 1.2 40 >"$work/slow.$name" 2>&1 &
 		echo "$! $name"
 	done
 } >"$work/slow.list" <<'END'

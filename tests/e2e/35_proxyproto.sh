@@ -106,7 +106,7 @@ explained "a target" 'handler tcp  *a PROXY header of version 2 tells the target
 explained "a node" 'node node-0 .*a PROXY header of version 2 names the client' -L 'socks5://:1' -F 'relay://192.0.2.2:1?proxyProtocol=2'
 
 # --- curl sends one
-check "curl --haproxy-protocol" sh -c "ip netns exec $C curl -sS -m 10 --haproxy-protocol http://$SERVER:2005/hello | grep -q ' /hello from '"
+check "curl --haproxy-protocol" sh -c "ip netns exec $C curl -sS -m 60 --haproxy-protocol http://$SERVER:2005/hello | grep -q ' /hello from '"
 
 # --- cgost to cgost: a client of a proxy and a LAN client behind tungo, under TLS, each node by its own version
 cgost proxies "$C" -L socks5://:1081 -F "relay+tls://$SERVER:2007?proxyProtocol=1" -L socks5://:1082
@@ -132,7 +132,7 @@ if haproxy=$(sh "$here/tests/tools/stranger.sh" haproxy haproxy "$(dirname "$CGO
 		  mode tcp
 		  timeout client 30s
 		  timeout server 30s
-		  timeout connect 5s
+		  timeout connect 30s
 		listen v1
 		  bind :3001
 		  server s 127.0.0.1:2001 send-proxy
@@ -148,7 +148,7 @@ if haproxy=$(sh "$here/tests/tools/stranger.sh" haproxy haproxy "$(dirname "$CGO
 		  mode http
 		  timeout client 30s
 		  timeout server 30s
-		  timeout connect 5s
+		  timeout connect 30s
 		listen who
 		  bind $TARGET:3004 accept-proxy
 		  http-request return status 200 content-type text/plain lf-string "%[src]:%[src_port] %[dst]:%[dst_port]"
@@ -169,7 +169,7 @@ if haproxy=$(sh "$here/tests/tools/stranger.sh" haproxy haproxy "$(dirname "$CGO
 	cgost forward "$S" -C "$work/forward.yaml"
 	wait_for "forward" 10 listens "$S" 4002
 	for v in 1 2; do
-		got=$(inside "$C" curl -sS -m 10 "http://$SERVER:400$v/" | sed 's/:[0-9]* / /')
+		got=$(inside "$C" curl -sS -m 60 "http://$SERVER:400$v/" | sed 's/:[0-9]* / /')
 		same "HAProxy behind us, v$v: it sees our client and where that connected" "10.90.1.2 $SERVER:400$v" "$got"
 		got=$(announce --say 'GET / HTTP/1.0\r\n\r\n' --want 4000 $SERVER 400$v 'PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n' | sed 's/.*\\r\\n\\r\\n//')
 		same "HAProxy behind us, v$v: it sees who was announced to us" '192.0.2.7:56324 198.51.100.1:443 end' "$got"

@@ -4,6 +4,9 @@
 #
 # The server routes nothing: what reaches the target's address 10.90.9.9 (fd90:9::9) came through cgost. The target runs
 # tests/tools/target.py. The binary under test is $CGOST. Works as root; touches nothing outside the namespaces.
+#
+# To hunt for checks that do not wait (two of them at once see most): SLOW_LOGS=0.7: what programs say comes to their logs so many
+# seconds later. STUTTER=0.3: each process in the namespaces stands still for up to so long, again and again.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 CGOST=${CGOST:-$here/build/cgost}
@@ -14,7 +17,7 @@ for f in /etc/hosts /etc/resolv.conf; do [ -e "$f" ] || : >>"$f"; done
 tag=cg$$
 C=${tag}c S=${tag}s T=${tag}t
 SERVER=10.90.1.1 SERVER6=fd90:1::1 TARGET=10.90.9.9 TARGET6=fd90:9::9
-passed=0 failed=0 pids= mine=
+passed=0 failed=0 pids= mine= stutter=
 # the sanitizers cost much: big transfers are for the plain program
 case $CGOST in */asan/*) slow=1 BIG=$((32 << 20)) ;; *) slow= BIG=$((256 << 20)) ;; esac
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:exitcode=99} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
@@ -75,6 +78,7 @@ net_up() {
 	ip -n "$C" -6 route add default via fd90:1::1 dev c0
 	ip -n "$S" route add "$TARGET/32" via 10.90.2.2
 	ip -n "$S" -6 route add "$TARGET6/128" via fd90:2::2
+	if [ -n "${STUTTER:-}" ]; then python3 "$here/tests/tools/stutter.py" "$STUTTER" "$C" "$S" "$T" & stutter=$!; fi
 }
 # the client reaches the target without cgost too, by its default route
 net_route() {
@@ -118,8 +122,7 @@ net_mark() { net_state >"$work/net.before"; }
 addr() { n=$1 d=$2 && shift 2 && for a; do case $a in *:*) ip -n "$n" addr add "$a" dev "$d" nodad ;; *) ip -n "$n" addr add "$a" dev "$d" ;; esac; done && ip -n "$n" link set "$d" up; }
 
 # --- programs: start NAME NAMESPACE COMMAND...; the log is $work/NAME.log, the pid $pid. $TUNGO_OPTS (e.g. congestion=off) is
-# appended to every tungo URL: a whole script with another setting. SLOW_LOGS=SECONDS, to hunt for checks that do not wait: what
-# programs say comes to their logs so much later
+# appended to every tungo URL: a whole script with another setting
 start() {
 	name=$1 ns=$2 && shift 2
 	for word; do
@@ -208,6 +211,7 @@ relay_up() {
 # --- the end: programs stop by SIGTERM with status 0 and no sanitizer report; then nothing of ours is left
 finish() {
 	trap - EXIT INT TERM
+	[ -z "$stutter" ] || { kill "$stutter" && wait "$stutter"; }
 	for p in $pids; do kill "$p" 2>/dev/null; done
 	for p in $pids; do
 		reap "$p"
