@@ -20,9 +20,9 @@ for a in "$TARGET" "$TARGET6"; do
 	check "$a: 8 MiB both ways at once" probe echo "$a" $((8 << 20))
 	check "$a: half-close by the target, 4 MiB still arrive after it" probe late "$a" $((4 << 20))
 	check "$a: the target speaks first" probe first "$a"
-	check "$a: a closed port refuses" probe error "$a" 1 ECONNREFUSED 1500
+	check "$a: a closed port refuses" probe --relay error "$a" 1 ECONNREFUSED 1500
 done
-check "an address that the server cannot reach is not connected" probe error 10.90.9.77 80 'ECONNREFUSED|ENETUNREACH|EHOSTUNREACH' 1500
+check "an address that the server cannot reach is not connected" probe --relay error 10.90.9.77 80 'ECONNREFUSED|ENETUNREACH|EHOSTUNREACH' 1500
 check "$flows flows at once, random lengths" probe --seconds 100 flows "$TARGET" $flows 200000
 fds_back client "$pid_client" "$before" 10
 fds_back server "$pid_server" "$before_server" 10

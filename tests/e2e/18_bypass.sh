@@ -86,7 +86,7 @@ via="--via 127.0.0.1:1080" && udp "service, UDP: per destination of one associat
 udp "service, UDP: per name" "none direct" direct.test chain.test
 logged "the record of a match tells rule and place" service 'bypass-0, \\"direct.test\\" (-L #1'
 app through 1081 -L socks5://:1081 -F relay://127.0.0.1:9100
-reply "service, relay: the far end's no reaches the client" socks5://127.0.0.1:1081 direct.test 80 'socks 2'
+check "service, relay: the far end's no reaches the client" probe --relay --via socks5://127.0.0.1:1081 error direct.test 80 'socks 2' 3000
 same "service, relay: others pass" direct "$(way http://chain.test --socks5-hostname 127.0.0.1:1081)"
 down "$pid_through" && down "$pid_service" service
 

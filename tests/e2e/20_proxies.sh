@@ -132,7 +132,7 @@ for k in 1:tcp 2:tls 3:ws 4:wss; do check "warm-up ${k#*:}" probe --via "socks5:
 before=$(fds "$pid_front") before_relays=$(fds "$pid_relays")
 for k in 1:tcp 2:tls 3:ws 4:wss; do
 	whole "socks5, relay+${k#*:}" "socks5://127.0.0.1:110${k%:*}"
-	check "socks5, relay+${k#*:}: a closed port is not connected" probe --via "socks5://127.0.0.1:110${k%:*}" error "$TARGET" 1 'socks 5|socks 4|socks 3' 2000
+	check "socks5, relay+${k#*:}: a closed port is not connected" probe --relay --via "socks5://127.0.0.1:110${k%:*}" error "$TARGET" 1 'socks 5|socks 4|socks 3' 2000
 	check "socks5, relay+${k#*:}: UDP" probe --via "socks5://127.0.0.1:110${k%:*}" udp "$TARGET" 1 0? 100 1400 9000 60000
 done
 fds_back front "$pid_front" "$before" 10

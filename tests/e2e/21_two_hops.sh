@@ -19,7 +19,7 @@ chain() { # way words-of-cgost...
 	check "$way: half-close by the application" probe up "$TARGET" 1000000
 	check "$way: half-close by the target" probe late "$TARGET" 1000000
 	check "$way: the target speaks first" probe first "$TARGET"
-	check "$way: a closed port is not connected" probe error "$TARGET" 1 ECONNREFUSED 2000
+	check "$way: a closed port is not connected" probe --relay error "$TARGET" 1 ECONNREFUSED 2000
 	check "$way: 50 flows at once" probe flows "$TARGET" 50 50000
 	check "$way: datagrams" probe udp "$TARGET" 1 0? 1000 20000
 	stop_pid "$pid_client" && same "$way: client ended with status" 0 "$status"

@@ -100,7 +100,11 @@ begin=$(date +%s)
 same "fake: an address that nobody has is refused" "7" "$(inside "$C" curl -s -m 60 http://198.18.3.4/ >/dev/null; echo $?)"
 check "fake: at once" test $(($(date +%s) - begin)) -lt 15
 same "fake: for UDP by ICMP" "Connection refused" "$(udp 198.18.3.4)"
-same "fake: a name that can't be reached is unreachable" 7 "$(inside "$C" curl -s -m 60 "http://$(short @$NS dead.test A)/" >/dev/null; echo $?)"
+for try in 1 2 3 4 5; do # a relay's word that comes late is not waited for until one has come soon
+	got=$(inside "$C" curl -s -m 60 "http://$(short @$NS dead.test A)/" >/dev/null; echo $?)
+	[ "$got" != 7 ] || break
+done
+same "fake: a name that can't be reached is unreachable" 7 "$got"
 same "fake: the nameserver was asked nothing" "" "$(asked)"
 same "fake: no DNS packet left the client" 0 "$(captured leak "$C")"
 same "fake: nor the server" 0 "$(captured leak "$S")"

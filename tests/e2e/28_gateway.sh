@@ -24,7 +24,7 @@ for a in "$TARGET" "$TARGET6"; do
 	check "$a: down" lan down "$a" 3000000
 	check "$a: 20 flows" lan flows "$a" 20 100000
 	check "$a: datagrams" lan udp "$a" 1 1000
-	check "$a: a closed port is refused" lan error "$a" 1 ECONNREFUSED 10000
+	check "$a: a closed port is refused" lan --relay error "$a" 1 ECONNREFUSED 10000
 	check "$a: ping" inside "$L" ping -c 1 -W 10 "$a"
 done
 # dns WHAT SERVER: what a client asks, by UDP and by TCP. The target's port 53 knows every name
