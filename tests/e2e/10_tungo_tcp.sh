@@ -32,7 +32,7 @@ fwd_down() {
 
 start target "$T" "$TOOLS/tcpload" server "$TARGET" $PORT
 start target6 "$T" "$TOOLS/tcpload" server "$TARGET6" $PORT
-wait_for "target" 5 listens "$T" $PORT
+for a in "$TARGET" "$TARGET6"; do wait_for "target" 5 listens "$T" $PORT "$a"; done
 
 # --- all offloads, MTU 1420
 fwd_up plain

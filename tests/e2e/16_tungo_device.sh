@@ -12,7 +12,7 @@ both() { probe udp "$TARGET" 100 && probe udp "$TARGET6" 100 && probe echo "$TAR
 direct() { inside "$C" ip route get "$1" 2>/dev/null | grep -q 'dev c0'; }
 said() { grep -q "$2" "$work/$1.log"; }
 
-tungo_up client 'udpTimeout=2s'
+tungo_up client 'udpTimeout=5s'
 base=$(fds "$pid_client")
 check "traffic before" both
 for i in 1 2 3; do

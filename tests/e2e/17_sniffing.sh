@@ -19,7 +19,7 @@ for cn in original named; do
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$cn" -keyout "$work/$cn.key" -out "$work/$cn.crt" 2>/dev/null
 	case $cn in original) a=$TARGET ;; named) a=$NAMED ;; esac
 	start "tls-$cn" "$T" openssl s_server -quiet -accept "$a:443" -www -cert "$work/$cn.crt" -key "$work/$cn.key"
-	wait_for "TLS server" 10 listens "$T" 443
+	wait_for "TLS server" 10 listens "$T" 443 "$a"
 done
 cat "$work"/*.crt >"$work/ca"
 net_mark

@@ -97,6 +97,7 @@ stop_pid "$pid_client"
 if ss_local=$(sh "$here/tests/tools/stranger.sh" shadowsocks-libev ss-local "$(dirname "$CGOST")/strangers" 2>"$work/why.txt") &&
 	ss_server=$(sh "$here/tests/tools/stranger.sh" shadowsocks-libev ss-server "$(dirname "$CGOST")/strangers" 2>"$work/why.txt"); then
 	start ssserver "$S" $ss_server -u -s 127.0.0.1 -p 8388 -k demo -m aes-128-gcm
+	wait_for "ss-server" 10 sh -c "ip netns exec $S ss -Hlun 'sport = :8388' | grep -q ."
 	start sslocal "$S" $ss_local -u -s 127.0.0.1 -p 8388 -k demo -m aes-128-gcm -b "$SERVER" -l 1085
 	wait_for "ss-local" 10 listens "$S" 1085
 	tungo_up client 'udpTimeout=5s' -F "socks5://$SERVER:1085"

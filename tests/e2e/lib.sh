@@ -177,7 +177,7 @@ wait_for() {
 		sleep 0.02
 	done
 }
-listens() { inside "$1" ss -Hltn "sport = :$2" | grep -q .; }
+listens() { inside "$1" ss -Hltn "sport = :$2 ${3:+and src [$3]}" | grep -q .; } # NAMESPACE PORT [ADDRESS]
 device_up() { ip -n "$1" link show "$2" 2>/dev/null | grep -q '[<,]UP[,>]' && ip -n "$1" addr show "$2" | grep -q 'inet '; }
 target_up() {
 	start target "$T" python3 "$here/tests/tools/target.py" --addr "$TARGET" --addr "$TARGET6" --ready "$work/target.ready"
