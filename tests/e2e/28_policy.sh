@@ -354,7 +354,7 @@ addr "$C" e0 10.91.1.2/24 fd91:1::2/64
 addr "$T" d0 10.91.1.1/24 fd91:1::1/64
 default_routes
 net_mark
-patience=9 limit=120 wait=4
+patience=12 limit=180 wait=4 # a third of the datagrams there and back is lost
 policy "bad links, yaml" yaml own_lookup run_jobs
 policy "bad links, url" url run_jobs
 net_same
