@@ -105,8 +105,8 @@ for strip in 'addr flush' 'route flush' '-6 addr flush'; do
 	wait_for "traffic after $strip" 10 probe --seconds 10 echo "$TARGET" 1000 && ok "$strip: traffic flows again"
 	check "$strip: IPv6 too" probe echo "$TARGET6" 1000
 done
-same "the log tells it once each time" 3 "$(grep -c 'was stripped of' "$work/again.log")"
 stop_pid "$pid_again" && same "ended with status" 0 "$status"
+logged_times "the log tells it once each time" 3 again 'was stripped of'
 
 # --- signals while a hook is waited for. The command is told once it sleeps; one that does not listen is killed
 cat >"$work/sleeps" <<END
